@@ -1,0 +1,20 @@
+// Strong types for the numbers that must not be mixed up.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+
+namespace holdfast {
+
+template <typename Tag>
+struct Id {
+  std::uint64_t value = 0;
+  friend constexpr auto operator<=>(Id, Id) = default;
+};
+
+// A client connection's number: 1, 2, 3, ... in the order of arrival, never used twice by one process.
+using ClientId = Id<struct ClientTag>;
+// Position in the replicated log; 0 stands before the first entry.
+using LogIndex = Id<struct LogIndexTag>;
+
+}  // namespace holdfast
