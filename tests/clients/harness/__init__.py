@@ -1,0 +1,1 @@
+"""What every suite in this folder shares: servers, a raw RESP socket, case tables, waiting, normalising."""
