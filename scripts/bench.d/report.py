@@ -90,19 +90,11 @@ def write_json(path, content):
         file.write("\n")
 
 
-DOCS_HEAD = """# Figures
-
-Measured by `./scripts/bench --write-docs`, which rewrites the text between the markers. Every figure puts Holdfast beside
-Debian's redis-server in alternating runs on one machine: the server pinned to one core, the load to another.
-Numbers are medians of the runs with the smallest and the largest in brackets.
-"""
-
-
 def write_docs(path, figure, title, text):
-    """Replaces the figure's section between its markers; adds the section, or the file, if there is none."""
+    """Replaces the text between the figure's markers; adds a section if there are none."""
     begin, end = f"<!-- figure:{figure} -->", f"<!-- /figure:{figure} -->"
     section = f"{begin}\n{text.rstrip()}\n{end}"
-    content = DOCS_HEAD
+    content = "# Figures\n"
     if os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             content = file.read()

@@ -14,7 +14,7 @@
 namespace loadgen {
 
 class Histogram {
-public:
+ public:
   void record(std::uint64_t value_ns) {
     ++x_buckets[bucket_of(value_ns)];
     ++x_count;
@@ -24,15 +24,12 @@ public:
   // The upper edge of the bucket that holds the given share of all values; 0 if
   // there are none.
   [[nodiscard]] std::uint64_t percentile_ns(double percent) const {
-    if (x_count == 0)
-      return 0;
-    const auto rank = static_cast<std::uint64_t>(percent / 100.0 *
-                                                 static_cast<double>(x_count));
+    if (x_count == 0) return 0;
+    const auto rank = static_cast<std::uint64_t>(percent / 100.0 * static_cast<double>(x_count));
     std::uint64_t seen = 0;
     for (std::size_t i = 0; i < x_buckets.size(); ++i) {
       seen += x_buckets[i];
-      if (seen > rank)
-        return std::min(upper_edge_of(i), x_max_ns);
+      if (seen > rank) return std::min(upper_edge_of(i), x_max_ns);
     }
     return x_max_ns;
   }
@@ -46,29 +43,25 @@ public:
     x_max_ns = 0;
   }
 
-private:
+ private:
   static constexpr unsigned kSubBits = 6;
   static constexpr std::uint64_t kSubBuckets = 1ULL << kSubBits;
 
   static std::size_t bucket_of(std::uint64_t value) {
-    if (value < kSubBuckets)
-      return value;
-    const unsigned shift =
-        static_cast<unsigned>(std::bit_width(value)) - 1 - kSubBits;
+    if (value < kSubBuckets) return value;
+    const unsigned shift = static_cast<unsigned>(std::bit_width(value)) - 1 - kSubBits;
     return (shift + 1) * kSubBuckets + ((value >> shift) & (kSubBuckets - 1));
   }
 
   static std::uint64_t upper_edge_of(std::size_t bucket) {
-    if (bucket < kSubBuckets)
-      return bucket;
+    if (bucket < kSubBuckets) return bucket;
     const std::size_t shift = bucket / kSubBuckets - 1;
     return ((kSubBuckets + bucket % kSubBuckets + 1) << shift) - 1;
   }
 
-  std::vector<std::uint64_t> x_buckets =
-      std::vector<std::uint64_t>((65 - kSubBits) * kSubBuckets);
+  std::vector<std::uint64_t> x_buckets = std::vector<std::uint64_t>((65 - kSubBits) * kSubBuckets);
   std::uint64_t x_count = 0;
   std::uint64_t x_max_ns = 0;
 };
 
-} // namespace loadgen
+}  // namespace loadgen

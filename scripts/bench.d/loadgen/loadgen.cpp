@@ -4,7 +4,7 @@
 #include "modes.hpp"
 #include "system.hpp"
 
-int main(int argc, char **argv) {
+int main(int argc, char** argv) {
   const loadgen::Options options = loadgen::parse_options(argc, argv);
   if (options.mode == "stream") {
     loadgen::run_stream(options);

@@ -29,7 +29,7 @@ constexpr auto kHexPairs = [] {
   return pairs;
 }();
 
-char *put_hex(char *at, std::uint64_t value) {
+char* put_hex(char* at, std::uint64_t value) {
   for (int shift = 56; shift >= 0; shift -= 8) {
     const std::size_t pair = 2 * ((value >> shift) & 0xff);
     *at++ = kHexPairs[pair];
@@ -38,88 +38,80 @@ char *put_hex(char *at, std::uint64_t value) {
   return at;
 }
 
-void append_key(std::string &out, std::uint64_t index) {
+void append_key(std::string& out, std::uint64_t index) {
   std::array<char, kKeyBytes> key{'s', 'e', 's', 's', 'i', 'o', 'n', ':'};
   const std::uint64_t high = splitmix(index);
   put_hex(put_hex(key.data() + 8, high), splitmix(high ^ index));
   out.append(key.data(), key.size());
 }
 
-void append_number(std::string &out, std::uint64_t number) {
+void append_number(std::string& out, std::uint64_t number) {
   std::array<char, 20> digits{};
-  const auto end =
-      std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
   out.append(digits.data(), end);
 }
 
-void append_bulk(std::string &out, std::string_view text) {
+void append_bulk(std::string& out, std::string_view text) {
   out.push_back('$');
   append_number(out, text.size());
   out.append("\r\n").append(text).append("\r\n");
 }
 
-void append_bulk(std::string &out, std::uint64_t number) {
+void append_bulk(std::string& out, std::uint64_t number) {
   std::array<char, 20> digits{};
-  const auto end =
-      std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
-  append_bulk(out, std::string_view(digits.data(), static_cast<std::size_t>(
-                                                       end - digits.data())));
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+  append_bulk(out, std::string_view(digits.data(), static_cast<std::size_t>(end - digits.data())));
 }
 
-} // namespace
+}  // namespace
 
-RequestWriter::RequestWriter(const Options &options)
-    : x_options(options), x_op(op_named(options.op)),
+RequestWriter::RequestWriter(const Options& options)
+    : x_options(options),
+      x_op(op_named(options.op)),
       x_random_order(options.order == "random"),
       x_random_state(splitmix(options.seed)) {
-  if (!x_random_order && options.order != "sequential")
-    fail("unknown order " + options.order);
+  if (!x_random_order && options.order != "sequential") fail("unknown order " + options.order);
   x_pool.reserve(kPoolBytes + sizeof(std::uint64_t));
   while (x_pool.size() < kPoolBytes) {
     const std::uint64_t random = next_random();
-    x_pool.append(reinterpret_cast<const char *>(&random), sizeof random);
+    x_pool.append(reinterpret_cast<const char*>(&random), sizeof random);
   }
 }
 
 RequestWriter::Op RequestWriter::op_named(std::string_view name) {
-  if (name == "setex")
-    return Op::kSetex;
-  if (name == "set-pxat")
-    return Op::kSetPxat;
-  if (name == "get")
-    return Op::kGet;
-  if (name == "del")
-    return Op::kDel;
-  if (name == "hset")
-    return Op::kHset;
+  if (name == "setex") return Op::kSetex;
+  if (name == "set-pxat") return Op::kSetPxat;
+  if (name == "get") return Op::kGet;
+  if (name == "del") return Op::kDel;
+  if (name == "hset") return Op::kHset;
   fail("unknown operation " + std::string(name));
 }
 
-void RequestWriter::next(std::string &out) {
+void RequestWriter::next(std::string& out) {
   switch (x_op) {
-  case Op::kSetex:
-    return setex(out, next_index());
-  case Op::kSetPxat:
-    return set_pxat(out, next_index());
-  case Op::kGet:
-    return get(out, next_index());
-  case Op::kDel:
-    out.append("*2\r\n$3\r\nDEL\r\n$40\r\n");
-    append_key(out, next_index());
-    out.append("\r\n");
-    return;
-  case Op::kHset:
-    return hset(out);
+    case Op::kSetex:
+      return setex(out, next_index());
+    case Op::kSetPxat:
+      return set_pxat(out, next_index());
+    case Op::kGet:
+      return get(out, next_index());
+    case Op::kDel:
+      out.append("*2\r\n$3\r\nDEL\r\n$40\r\n");
+      append_key(out, next_index());
+      out.append("\r\n");
+      return;
+    case Op::kHset:
+      return hset(out);
   }
 }
 
-void RequestWriter::get(std::string &out, std::uint64_t index) {
+void RequestWriter::get(std::string& out, std::uint64_t index) {
   out.append("*2\r\n$3\r\nGET\r\n$40\r\n");
   append_key(out, index);
   out.append("\r\n");
 }
 
-void RequestWriter::setex(std::string &out, std::uint64_t index) {
+void RequestWriter::setex(std::string& out, std::uint64_t index) {
   out.append("*4\r\n$5\r\nSETEX\r\n$40\r\n");
   append_key(out, index);
   out.append("\r\n");
@@ -129,12 +121,11 @@ void RequestWriter::setex(std::string &out, std::uint64_t index) {
 
 // A step that shares no factor with the count visits every rank once, so that
 // the order of loading says nothing about the order of expiry.
-void RequestWriter::set_pxat(std::string &out, std::uint64_t index) {
+void RequestWriter::set_pxat(std::string& out, std::uint64_t index) {
   constexpr std::uint64_t kStep = 2'654'435'761ULL;
   const std::uint64_t offset = index - x_options.first;
   const bool visits_all = std::gcd(kStep, x_options.count) == 1;
-  const std::uint64_t rank =
-      visits_all ? offset * kStep % x_options.count : offset;
+  const std::uint64_t rank = visits_all ? offset * kStep % x_options.count : offset;
   out.append("*5\r\n$3\r\nSET\r\n$40\r\n");
   append_key(out, index);
   out.append("\r\n");
@@ -143,7 +134,7 @@ void RequestWriter::set_pxat(std::string &out, std::uint64_t index) {
   append_bulk(out, expiry_ms_of_rank(x_options, rank));
 }
 
-void RequestWriter::hset(std::string &out) {
+void RequestWriter::hset(std::string& out) {
   out.push_back('*');
   append_number(out, 2 + 2 * x_options.fields);
   out.append("\r\n$4\r\nHSET\r\n");
@@ -173,4 +164,4 @@ std::string_view RequestWriter::next_value() {
   return {x_pool.data() + next_random() % room, x_options.value_bytes};
 }
 
-} // namespace loadgen
+}  // namespace loadgen

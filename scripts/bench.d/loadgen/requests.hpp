@@ -16,33 +16,32 @@ namespace loadgen {
 
 // The time at which the key of this rank, in the order of expiry, is to expire.
 // One definition for writer and judge.
-inline std::uint64_t expiry_ms_of_rank(const Options &options,
-                                       std::uint64_t rank) {
+inline std::uint64_t expiry_ms_of_rank(const Options& options, std::uint64_t rank) {
   return options.expire_from_ms + rank * options.expire_over_ms / options.count;
 }
 
 class RequestWriter {
-public:
-  explicit RequestWriter(const Options &options);
+ public:
+  explicit RequestWriter(const Options& options);
 
   // Appends the next request of the load to out.
-  void next(std::string &out);
+  void next(std::string& out);
 
   // Appends a GET of the key with this index.
-  static void get(std::string &out, std::uint64_t index);
+  static void get(std::string& out, std::uint64_t index);
 
-private:
+ private:
   enum class Op { kSetex, kSetPxat, kGet, kDel, kHset };
 
   static Op op_named(std::string_view name);
   std::uint64_t next_random();
   std::uint64_t next_index();
   std::string_view next_value();
-  void setex(std::string &out, std::uint64_t index);
-  void set_pxat(std::string &out, std::uint64_t index);
-  void hset(std::string &out);
+  void setex(std::string& out, std::uint64_t index);
+  void set_pxat(std::string& out, std::uint64_t index);
+  void hset(std::string& out);
 
-  const Options &x_options;
+  const Options& x_options;
   Op x_op;
   bool x_random_order;
   std::uint64_t x_random_state;
@@ -50,4 +49,4 @@ private:
   std::string x_pool;
 };
 
-} // namespace loadgen
+}  // namespace loadgen

@@ -27,4 +27,4 @@ void send_all(int socket, std::string_view bytes);
 // three: "fifo", "nice" or "normal".
 std::string raise_priority();
 
-} // namespace loadgen
+}  // namespace loadgen
