@@ -1,0 +1,135 @@
+#include "config/options/option_table.hpp"
+
+#include "base/text.hpp"
+
+namespace holdfast::config {
+
+namespace {
+
+constexpr std::int64_t kInt32Max = std::numeric_limits<std::int32_t>::max();
+constexpr std::int64_t kMegabyte = 1 << 20;
+
+constexpr std::string_view kPolicies[] = {"volatile-lru", "volatile-random", "volatile-ttl",
+                                          "allkeys-lru",  "allkeys-random",  "noeviction"};
+constexpr std::string_view kLogLevels[] = {"debug", "verbose", "notice", "warning"};
+
+// clang-format off
+constexpr OptionRow kTable[] = {
+    {.path = "server.port", .redis_name = "port", .max = 65535,
+     .help = "TCP port for clients; 0 turns TCP off.",
+     .field = [](Options& o) -> Field { return &o.server.port; }},
+    {.path = "server.bind", .redis_name = "bind",
+     .help = "Addresses to listen on; '*' and '::*' mean all, a leading '-' lets the server start without that one.",
+     .field = [](Options& o) -> Field { return &o.server.bind; }},
+    {.path = "server.unixsocket", .redis_name = "unixsocket",
+     .help = "Path of a Unix socket to listen on as well; empty for none.",
+     .field = [](Options& o) -> Field { return &o.server.unixsocket; }},
+    {.path = "server.unixsocketperm", .redis_name = "unixsocketperm",
+     .help = "Permissions of the Unix socket in octal; 0 leaves them to the umask.",
+     .field = [](Options& o) -> Field { return &o.server.unixsocketperm; }},
+    {.path = "server.maxclients", .redis_name = "maxclients", .change = Change::kAnytime, .min = 1, .max = 4294967295,
+     .help = "Connections beyond this number are refused.",
+     .field = [](Options& o) -> Field { return &o.server.maxclients; }},
+    {.path = "server.timeout_s", .redis_name = "timeout", .change = Change::kAnytime, .max = kInt32Max,
+     .help = "Seconds after which an idle client is disconnected; 0 for never.",
+     .field = [](Options& o) -> Field { return &o.server.timeout_s; }},
+    {.path = "server.tcp_keepalive_s", .redis_name = "tcp-keepalive", .change = Change::kAnytime, .max = kInt32Max,
+     .help = "Seconds of silence before the kernel probes a connection; 0 for no probes.",
+     .field = [](Options& o) -> Field { return &o.server.tcp_keepalive_s; }},
+    {.path = "server.tcp_backlog", .redis_name = "tcp-backlog", .max = kInt32Max,
+     .help = "Connections that may wait to be accepted.",
+     .field = [](Options& o) -> Field { return &o.server.tcp_backlog; }},
+    {.path = "server.databases", .redis_name = "databases", .min = 1, .max = 1024,
+     .help = "Number of databases that SELECT can choose from.",
+     .field = [](Options& o) -> Field { return &o.server.databases; }},
+    {.path = "server.dir", .redis_name = "dir",
+     .help = "Working folder of the server.",
+     .field = [](Options& o) -> Field { return &o.server.dir; }},
+
+    {.path = "security.requirepass", .redis_name = "requirepass", .change = Change::kAnytime,
+     .help = "Password that clients must give (AUTH); empty for none.",
+     .field = [](Options& o) -> Field { return &o.security.requirepass; }},
+    {.path = "security.requirepass_file", .redis_name = "requirepass-file",
+     .help = "File that holds the password, instead of requirepass; a newline at its end is dropped.",
+     .field = [](Options& o) -> Field { return &o.security.requirepass_file; }},
+    {.path = "security.allow_insecure_bind", .redis_name = "allow-insecure-bind",
+     .help = "Start without a password although other machines can connect.",
+     .field = [](Options& o) -> Field { return &o.security.allow_insecure_bind; }},
+
+    {.path = "limits.proto_max_bulk_len", .redis_name = "proto-max-bulk-len", .change = Change::kAnytime, .min = kMegabyte,
+     .help = "Longest single argument, and so the longest string value.",
+     .field = [](Options& o) -> Field { return &o.limits.proto_max_bulk_len; }},
+    {.path = "limits.client_query_buffer_limit", .redis_name = "client-query-buffer-limit", .change = Change::kAnytime,
+     .min = kMegabyte,
+     .help = "A client with more unprocessed input than this is disconnected.",
+     .field = [](Options& o) -> Field { return &o.limits.client_query_buffer_limit; }},
+    {.path = "limits.client_output_buffer_limit", .redis_name = "client-output-buffer-limit", .change = Change::kAnytime,
+     .help = "Unsent output at which a client is disconnected: class, hard limit, soft limit, seconds above the soft one; "
+             "0 for no limit.",
+     .field = [](Options& o) -> Field { return &o.limits.client_output_buffer_limit; }},
+
+    {.path = "memory.maxmemory", .redis_name = "maxmemory", .change = Change::kAnytime,
+     .help = "Bytes that keys and values may use; 0 for no limit.",
+     .field = [](Options& o) -> Field { return &o.memory.maxmemory; }},
+    {.path = "memory.maxmemory_policy", .redis_name = "maxmemory-policy", .change = Change::kAnytime, .choices = kPolicies,
+     .help = "What is removed when maxmemory is reached; with noeviction, writes are refused instead.",
+     .field = [](Options& o) -> Field { return &o.memory.maxmemory_policy; }},
+    {.path = "memory.maxmemory_samples", .redis_name = "maxmemory-samples", .change = Change::kAnytime, .min = 1,
+     .max = kInt32Max,
+     .help = "Keys compared for each removal: more is nearer to exact LRU, and slower.",
+     .field = [](Options& o) -> Field { return &o.memory.maxmemory_samples; }},
+
+    {.path = "keyspace.hash_max_listpack_entries", .redis_name = "hash-max-listpack-entries",
+     .redis_alias = "hash-max-ziplist-entries", .change = Change::kAnytime,
+     .help = "Hashes of up to this many fields are kept packed.",
+     .field = [](Options& o) -> Field { return &o.keyspace.hash_max_listpack_entries; }},
+    {.path = "keyspace.hash_max_listpack_value", .redis_name = "hash-max-listpack-value",
+     .redis_alias = "hash-max-ziplist-value", .change = Change::kAnytime,
+     .help = "Hashes whose fields and values are all at most this long are kept packed.",
+     .field = [](Options& o) -> Field { return &o.keyspace.hash_max_listpack_value; }},
+    {.path = "keyspace.notify_keyspace_events", .redis_name = "notify-keyspace-events", .change = Change::kAnytime,
+     .help = "Classes of keyspace events to publish, in Redis's letters; empty for none.",
+     .field = [](Options& o) -> Field { return &o.keyspace.notify_keyspace_events; }},
+
+    {.path = "slowlog.slower_than_us", .redis_name = "slowlog-log-slower-than", .change = Change::kAnytime, .min = -1,
+     .help = "Commands that take longer, in microseconds, enter the slow log; 0 logs all, -1 none.",
+     .field = [](Options& o) -> Field { return &o.slowlog.slower_than_us; }},
+    {.path = "slowlog.max_len", .redis_name = "slowlog-max-len", .change = Change::kAnytime,
+     .help = "Entries that the slow log keeps.",
+     .field = [](Options& o) -> Field { return &o.slowlog.max_len; }},
+
+    {.path = "log.level", .redis_name = "loglevel", .change = Change::kAnytime, .choices = kLogLevels,
+     .help = "Least important messages that are logged.",
+     .field = [](Options& o) -> Field { return &o.log.level; }},
+    {.path = "log.file", .redis_name = "logfile",
+     .help = "File to log to; empty for standard error.",
+     .field = [](Options& o) -> Field { return &o.log.file; }},
+
+    {.path = "debug.enable_debug_command", .redis_name = "enable-debug-command",
+     .help = "Allow the DEBUG command (DEBUG SLEEP, DEBUG OBJECT).",
+     .field = [](Options& o) -> Field { return &o.debug.enable_debug_command; }},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const OptionRow> option_table() {
+  return kTable;
+}
+
+const OptionRow* find_by_path(std::string_view path) {
+  for (const OptionRow& row : kTable) {
+    if (row.path == path) return &row;
+  }
+  return nullptr;
+}
+
+const OptionRow* find_by_redis_name(std::string_view name) {
+  for (const OptionRow& row : kTable) {
+    if (equals_ignoring_case(row.redis_name, name)) return &row;
+    if (!row.redis_alias.empty() && equals_ignoring_case(row.redis_alias, name)) return &row;
+  }
+  return nullptr;
+}
+
+}  // namespace holdfast::config

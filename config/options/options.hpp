@@ -1,0 +1,140 @@
+// Options: everything that a user can set, as plain structs. The member initialisers below are the
+// defaults, and the only place where they stand. What an option is called, what it may be and what
+// it means is in option_table.cpp; limits that depend on each other are in validate.cpp. Nothing
+// here reads a file, the environment or the command line: config/loader does.
+//
+// Units are last in the names: _s seconds, _us microseconds; sizes without a unit are bytes.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace holdfast::config {
+
+// What to remove when maxmemory is reached. The order is that of Redis's list in its error text.
+enum class EvictionPolicy : std::uint8_t {
+  kVolatileLru,
+  kVolatileRandom,
+  kVolatileTtl,
+  kAllkeysLru,
+  kAllkeysRandom,
+  kNoEviction,
+};
+
+enum class LogLevel : std::uint8_t { kDebug, kVerbose, kNotice, kWarning };
+
+// Permission bits of a file, read and shown in octal.
+struct FileMode {
+  std::uint32_t bits = 0;
+};
+
+// The classes of keyspace events that are published: one bit for each letter of Redis's
+// notify-keyspace-events.
+struct KeyspaceEvents {
+  enum Bit : std::uint32_t {
+    kKeyspaceChannel = 1U << 0,  // K
+    kKeyeventChannel = 1U << 1,  // E
+    kGeneric = 1U << 2,          // g
+    kString = 1U << 3,           // $
+    kList = 1U << 4,             // l
+    kSet = 1U << 5,              // s
+    kHash = 1U << 6,             // h
+    kSortedSet = 1U << 7,        // z
+    kExpired = 1U << 8,          // x
+    kEvicted = 1U << 9,          // e
+    kStream = 1U << 10,          // t
+    kKeyMiss = 1U << 11,         // m
+    kModule = 1U << 12,          // d
+    kNewKey = 1U << 13,          // n
+  };
+  // What the letter A stands for: all classes but m and n.
+  static constexpr std::uint32_t kAll = kGeneric | kString | kList | kSet | kHash | kSortedSet |
+                                        kExpired | kEvicted | kStream | kModule;
+  std::uint32_t bits = 0;
+
+  bool any(std::uint32_t wanted) const { return (bits & wanted) != 0; }
+};
+
+// A client whose unsent output is above `hard`, or above `soft` for `soft_s` seconds on end, is
+// disconnected. 0 = no limit.
+struct OutputBufferLimit {
+  std::uint64_t hard = 0;
+  std::uint64_t soft = 0;
+  std::int64_t soft_s = 0;
+};
+
+struct OutputBufferLimits {
+  // Redis leaves normal clients unlimited; here a slow reader is bounded, with room for the largest
+  // value.
+  OutputBufferLimit normal{1ULL << 30, 0, 0};
+  OutputBufferLimit replica{256ULL << 20, 64ULL << 20, 60};
+  OutputBufferLimit pubsub{32ULL << 20, 8ULL << 20, 60};
+};
+
+struct ServerOptions {
+  std::int64_t port = 6379;  // 0 = no TCP
+  // Addresses; "*" = all IPv4, "::*" = all IPv6. A leading '-' = start also when this one cannot be
+  // had.
+  std::vector<std::string> bind{"127.0.0.1", "-::1"};
+  std::string unixsocket;
+  FileMode unixsocketperm;  // 0 = leave what umask gives
+  std::int64_t maxclients = 10000;
+  std::int64_t timeout_s = 0;  // 0 = idle clients stay
+  std::int64_t tcp_keepalive_s = 300;
+  std::int64_t tcp_backlog = 511;
+  std::int64_t databases = 16;
+  std::string dir = ".";
+};
+
+struct SecurityOptions {
+  std::string requirepass;       // empty = no password
+  std::string requirepass_file;  // config/loader has put its content into requirepass
+  bool allow_insecure_bind = false;
+};
+
+struct LimitOptions {
+  std::uint64_t proto_max_bulk_len = 512ULL << 20;
+  std::uint64_t client_query_buffer_limit = 1ULL << 30;
+  OutputBufferLimits client_output_buffer_limit;
+};
+
+struct MemoryOptions {
+  std::uint64_t maxmemory = 0;  // 0 = no limit
+  EvictionPolicy maxmemory_policy = EvictionPolicy::kNoEviction;
+  std::int64_t maxmemory_samples = 5;
+};
+
+struct KeyspaceOptions {
+  std::int64_t hash_max_listpack_entries = 512;
+  std::uint64_t hash_max_listpack_value = 64;
+  KeyspaceEvents notify_keyspace_events;
+};
+
+struct SlowlogOptions {
+  std::int64_t slower_than_us = 10000;  // 0 = log all, -1 = log none
+  std::int64_t max_len = 128;
+};
+
+struct LogOptions {
+  LogLevel level = LogLevel::kNotice;
+  std::string file;  // empty = standard error
+};
+
+struct DebugOptions {
+  bool enable_debug_command = false;
+};
+
+struct Options {
+  ServerOptions server;
+  SecurityOptions security;
+  LimitOptions limits;
+  MemoryOptions memory;
+  KeyspaceOptions keyspace;
+  SlowlogOptions slowlog;
+  LogOptions log;
+  DebugOptions debug;
+};
+
+}  // namespace holdfast::config

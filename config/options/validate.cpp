@@ -1,0 +1,43 @@
+#include "config/options/validate.hpp"
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace holdfast::config {
+
+bool is_loopback(std::string_view address) {
+  if (address.starts_with('-')) address.remove_prefix(1);
+  if (equals_ignoring_case(address, "localhost") || address == "::1") return true;
+  // 127.0.0.0/8, also as IPv6; a name such as 127.example.com is not an address.
+  if (address.starts_with("::ffff:")) address.remove_prefix(7);
+  return address.starts_with("127.") &&
+         address.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
+tl::expected<void, Violation> validate(const Options& options) {
+  const auto& server = options.server;
+  if (server.port == 0 && server.unixsocket.empty()) {
+    return tl::unexpected(Violation{
+        "server.port",
+        "0 turns TCP off, but no server.unixsocket is given either: nobody could connect"});
+  }
+  if (server.port != 0 && server.bind.empty()) {
+    return tl::unexpected(Violation{
+        "server.bind",
+        "no address to listen on; name at least one, or turn TCP off with server.port 0"});
+  }
+  const auto exposed = std::find_if_not(server.bind.begin(), server.bind.end(), is_loopback);
+  if (server.port != 0 && exposed != server.bind.end() && options.security.requirepass.empty() &&
+      !options.security.allow_insecure_bind) {
+    return tl::unexpected(
+        Violation{"server.bind",
+                  "other machines can reach '" + *exposed +
+                      "', but no password is set; set security.requirepass (or "
+                      "security.requirepass_file), or "
+                      "security.allow_insecure_bind: yes if the network is closed to strangers"});
+  }
+  return {};
+}
+
+}  // namespace holdfast::config
