@@ -123,7 +123,7 @@ def shape(raw, value, _argument):
     if isinstance(value, Error):
         return raw
     if isinstance(value, list) and value:
-        return type(value).__name__, [shape(b"", value[0], "")]
+        return type(value).__name__, shape(b"", value[0], "")
     return type(value).__name__
 
 
@@ -191,9 +191,19 @@ BY_COMMAND = {
 }
 
 
+def by_command(words):
+    name = words[0].upper()
+    if name in (b"SCAN", b"HSCAN"):
+        cursor = words[1 if name == b"SCAN" else 2:][:1]
+        return BY_COMMAND[name] if cursor == [b"0"] else "shape"  # a made-up cursor may show any part
+    if name == b"COMMAND" and len(words) == 1:
+        return "shape"
+    return BY_COMMAND.get(name, "exact")
+
+
 def comparable(words, raw, value, mode="exact"):
     if mode == "exact" and words:
-        mode = BY_COMMAND.get(words[0].upper(), mode)
+        mode = by_command(words)
     name, _, argument = mode.partition(":")
     return MODES[name](raw, value, argument)
 
