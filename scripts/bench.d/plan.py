@@ -19,26 +19,33 @@ class Plan:
         print(f"bench: {text}", file=sys.stderr, flush=True)
 
     def alternate(self, figure, budget_s, measure):
-        """Measures each server `runs` times, each time freshly started, the order changing from run to run.
+        """Measures each server once a run, freshly started and alone, the order changing from run to run.
 
-        Returns a list of results per server name. Starts no run that would not end within the budget, judging by the
-        longest so far; the first always takes place.
+        Returns a list of results per server name.
         """
         results = {kind.name: [] for kind in self.kinds}
-        begin = time.monotonic()
-        longest_s = 0.0
-        for run in range(self.runs):
-            used_s = time.monotonic() - begin
-            if run > 0 and used_s + longest_s > budget_s:
-                self.say(f"{figure}: time is up after {run} of {self.runs} runs")
-                break
-            run_begin = time.monotonic()
+
+        def one_run(run):
             for kind in self.kinds if run % 2 == 0 else reversed(self.kinds):
                 self.say(f"{figure}: run {run + 1} of {self.runs}: {kind.name}")
                 with kind.start(self.server_core) as server:
                     results[kind.name].append(measure(server))
-            longest_s = max(longest_s, time.monotonic() - run_begin)
+
+        self.repeat(figure, budget_s, one_run)
         return results
+
+    def repeat(self, figure, budget_s, one_run):
+        """Calls one_run(0), one_run(1) ... for all runs, but starts none that would not end within the budget, judging by
+        the longest so far; the first always takes place."""
+        begin = time.monotonic()
+        longest_s = 0.0
+        for run in range(self.runs):
+            run_begin = time.monotonic()
+            if run > 0 and run_begin - begin + longest_s > budget_s:
+                self.say(f"{figure}: time is up after {run} of {self.runs} runs")
+                return
+            one_run(run)
+            longest_s = max(longest_s, time.monotonic() - run_begin)
 
     def load_sessions(self, server, count, first=0, value_bytes=300):
         """Creates sessions with SETEX, pipelined, and returns how many a second that were."""

@@ -124,8 +124,11 @@ class ServerKind:
                          "--dir", "DIR"] + [a if a else '""' for a in self.arguments])
 
     def version(self):
-        done = subprocess.run([self.binary, "--version"], capture_output=True, text=True, timeout=10,
-                              check=False, stdin=subprocess.DEVNULL)
+        try:
+            done = subprocess.run([self.binary, "--version"], capture_output=True, text=True, timeout=10,
+                                  check=False, stdin=subprocess.DEVNULL)
+        except subprocess.TimeoutExpired:
+            return "unknown"
         lines = done.stdout.strip().splitlines()
         return lines[0] if done.returncode == 0 and lines else "unknown"
 
