@@ -49,10 +49,15 @@ def secured_pair_of_session():
     pair.stop()
 
 
+# What a test that failed half-way may have left behind.
+CLEAN = [["CLIENT", "UNPAUSE"], ["CONFIG", "SET", "maxmemory", "0"], ["CONFIG", "SET", "maxmemory-policy", "noeviction"],
+         ["CONFIG", "SET", "slowlog-log-slower-than", "10000"], ["FLUSHALL"]]
+
+
 def _fresh(pair):
     for server in pair.both():
         with server.connect() as connection:
-            connection.call("FLUSHALL")
+            connection.pipeline(CLEAN)
     return pair
 
 
