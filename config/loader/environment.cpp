@@ -1,0 +1,69 @@
+#include "config/loader/environment.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/text.hpp"
+
+namespace holdfast::config {
+
+namespace {
+
+constexpr std::string_view kPrefix = "HOLDFAST_";
+
+bool set_by_kubernetes(std::string_view name, std::string_view value) {
+  if (name.ends_with("_SERVICE_HOST")) return true;
+  if (name.find("_SERVICE_PORT") != std::string_view::npos) return true;
+  if (name.ends_with("_PORT") && value.find("://") != std::string_view::npos) return true;
+  return name.find("_TCP") != std::string_view::npos || name.find("_UDP") != std::string_view::npos;
+}
+
+}  // namespace
+
+std::string environment_name(const OptionRow& row) {
+  std::string name = std::string(kPrefix) + to_upper(row.path);
+  std::replace(name.begin(), name.end(), '.', '_');
+  return name;
+}
+
+Result<Environment> read_environment(const std::vector<std::string_view>& variables) {
+  std::vector<std::string> known{"HOLDFAST_CONFIG"};
+  for (const OptionRow& row : option_table()) known.push_back(environment_name(row));
+
+  Environment environment;
+  for (const std::string_view variable : variables) {
+    const std::size_t equals = variable.find('=');
+    if (equals == std::string_view::npos || !variable.starts_with(kPrefix)) continue;
+    const std::string_view name = variable.substr(0, equals);
+    const std::string_view value = variable.substr(equals + 1);
+    if (name == known.front()) {
+      environment.config_file = value;
+      continue;
+    }
+    const auto found = std::find(known.begin(), known.end(), name);
+    const OptionRow* row =
+        found == known.end() ? nullptr
+                             : &option_table()[static_cast<std::size_t>(found - known.begin() - 1)];
+    if (set_by_kubernetes(name.substr(kPrefix.size() - 1), value) &&
+        (row == nullptr || value.find("://") != std::string_view::npos)) {
+      continue;
+    }
+    if (row != nullptr) {
+      environment.settings.push_back(
+          {row, std::string(value), fmt::format("environment {}", name)});
+      continue;
+    }
+    const std::string complaint =
+        fmt::format("environment {}: {}", name, unknown_name("option", name, known));
+    const bool our_section =
+        std::any_of(option_table().begin(), option_table().end(), [&](const OptionRow& any) {
+          return name.substr(kPrefix.size()).starts_with(to_upper(any.section()) + "_");
+        });
+    if (our_section) return fail(complaint);
+    environment.warnings.push_back(complaint);
+  }
+  return environment;
+}
+
+}  // namespace holdfast::config

@@ -1,0 +1,28 @@
+// HOLDFAST_<SECTION>_<OPTION>=value: every option can be set by the environment, as containers like
+// it.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "config/loader/setting.hpp"
+
+namespace holdfast::config {
+
+struct Environment {
+  std::vector<Setting> settings;
+  std::string config_file;  // HOLDFAST_CONFIG
+  std::vector<std::string> warnings;
+};
+
+std::string environment_name(const OptionRow& row);
+
+// `variables` are "NAME=value". A name of one of our sections with an unknown option is an error.
+// Other HOLDFAST_... names are only warned of: they may be somebody else's. What Kubernetes sets
+// for a service that is called holdfast... (HOLDFAST_SERVICE_HOST,
+// HOLDFAST_SERVER_PORT=tcp://10.0.0.1:6379 and so on) is passed over in silence.
+Result<Environment> read_environment(const std::vector<std::string_view>& variables);
+
+}  // namespace holdfast::config
