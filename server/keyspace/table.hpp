@@ -13,7 +13,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <string_view>
 #include <vector>
@@ -29,6 +28,7 @@
 namespace holdfast::keyspace {
 
 class Segment;
+struct SegmentItem;
 
 inline constexpr UnixMs kNoExpiry = -1;
 inline constexpr int kKeyspaceSubdirectoryBits = 8;
@@ -138,19 +138,23 @@ class Table {
   Directory& directory_of(std::uint64_t hash) const;
   std::size_t index_of(const Directory& directory, std::uint64_t hash) const;
   Segment*& segment_of(std::uint64_t hash) const;
+  std::uint64_t position_behind(std::uint64_t position) const;
   void check(const Locator& where) const;
+
   void make_room(std::uint64_t hash);
-  void split(Directory& directory, Segment* segment);
+  void shrink(Segment& segment);
   bool may_split(const Directory& directory, const Segment& segment) const;
+  void split(Directory& directory, Segment* segment);
+  Segment* merge_with_buddy(Directory& directory, Segment& segment);
+  void refresh(std::vector<SegmentItem>& items, std::size_t from, std::size_t to, int bits_base) const;
+  void adopt(Directory& directory, Segment& segment);
+  void dismiss(Directory& directory, Segment* segment);
+  void point_at(Directory& directory, const Segment* range, Segment* target);
   void double_directory(Directory& directory);
   bool halve_directory(Directory& directory);
-  void point_at(Directory& directory, Segment* segment);
-  bool merge_with_buddy(Directory& directory, Segment* segment);
-  void schedule(Segment& segment);
-  void unschedule(Segment& segment);
-  void release(Segment* segment);
+  void release_directory(Directory& directory);
+  void schedule(Segment& segment, UnixMs due);
   Entry* random_located(Random& random, bool expiring, UnixMs* expire_at) const;
-  Segment* next_segment(std::uint64_t& position) const;
 
   EntryHeap& heap_;
   std::uint64_t seed_;
@@ -162,8 +166,16 @@ class Table {
   std::size_t expiring_count_ = 0;
   std::size_t segment_count_ = 0;
   std::size_t array_bytes_ = 0;         // segments, their arrays and the directories' arrays
-  std::uint64_t sweep_ = 0;             // hash position where merge_slice or drain goes on
   std::unique_ptr<TimingWheel> wheel_;  // from the first expiry time on
+
+  // Upper bounds over all segments, for even random picks; merge_slice lowers them once a round.
+  int deepest_prefix_bits_;
+  std::uint32_t widest_total_ = 1;
+
+  std::uint64_t sweep_ = 0;  // the hash position where merge_slice or drain goes on
+  int swept_deepest_ = 0;
+  std::uint32_t swept_widest_ = 1;
+  bool draining_ = false;
 };
 
 }  // namespace holdfast::keyspace

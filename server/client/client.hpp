@@ -1,0 +1,89 @@
+// Client is all that the node knows of one connection, apart from its socket: parser, output, protocol version, database,
+// transaction, names. net/ owns the socket and moves bytes between it and `parser` and `output`.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "protocol/resp/output_buffer.hpp"
+#include "protocol/resp/reply_writer.hpp"
+#include "protocol/resp/request_parser.hpp"
+#include "server/client/owned_arguments.hpp"
+#include "server/keyspace/mutation.hpp"
+
+namespace holdfast::commands {
+struct CommandSpec;
+}
+
+namespace holdfast::client {
+
+// Who is at the other end, as CLIENT LIST shows it.
+struct ConnectionInfo {
+  std::string peer_address;   // "127.0.0.1:50412", or the path of the Unix socket with ":0"
+  std::string local_address;
+  int file_descriptor = -1;
+  bool unix_socket = false;
+};
+
+struct QueuedCommand {
+  const commands::CommandSpec* spec;
+  OwnedArguments request;
+};
+
+struct Transaction {
+  bool active = false;
+  bool failed = false;  // a command was refused while queueing: EXEC answers EXECABORT
+  bool dirty = false;   // a watched key was touched: EXEC answers null
+  std::vector<QueuedCommand> queue;
+  std::size_t queue_bytes = 0;
+};
+
+struct WatchedKey {
+  keyspace::DatabaseIndex database;
+  std::string key;
+};
+
+enum class ReplyMode : std::uint8_t { kOn, kOff, kSkipNext, kSkipping };
+
+// What the node asks net to do with the connection.
+enum class Fate : std::uint8_t {
+  kOpen,
+  kCloseAfterReply,  // send what is pending, then close; nothing more is parsed
+  kCloseNow,
+};
+
+struct Client {
+  Client(ClientId client_id, ConnectionInfo connection, MonoUs now)
+      : id(client_id), info(std::move(connection)), created_us(now), last_interaction_us(now) {}
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  const ClientId id;
+  ConnectionInfo info;
+  resp::RequestParser parser;
+  resp::OutputBuffer output;
+  resp::Version version = resp::Version::kResp2;
+  keyspace::DatabaseIndex database = 0;
+  bool authenticated = false;
+  bool no_evict = false;
+  bool no_touch = false;
+  ReplyMode reply_mode = ReplyMode::kOn;
+  Fate fate = Fate::kOpen;
+  std::string name;
+  std::string library_name;
+  std::string library_version;
+
+  Transaction transaction;
+  std::vector<WatchedKey> watched;
+
+  MonoUs created_us;
+  MonoUs last_interaction_us;
+  const commands::CommandSpec* last_command = nullptr;
+  std::uint64_t commands_processed = 0;
+};
+
+}  // namespace holdfast::client

@@ -1,0 +1,74 @@
+#include "server/commands/context.hpp"
+
+#include "base/text.hpp"
+
+namespace holdfast::commands {
+
+bool CommandContext::argument_is(std::size_t index, std::string_view word) const {
+  const resp::Argument& one = arguments_[index];
+  return one.chunks == nullptr && equals_ignoring_case(one.bytes, word);
+}
+
+std::string_view CommandContext::flattened(const resp::Argument& argument) const {
+  for (const auto& [chunks, text] : flattened_) {
+    if (chunks == argument.chunks) return text;
+  }
+  flattened_.emplace_back(argument.chunks, argument.chunks->str());
+  return flattened_.back().second;
+}
+
+keyspace::Lookup CommandContext::peek(keyspace::DatabaseIndex database, std::string_view key) {
+  keyspace::Lookup lookup = server_.keyspace.find(database, key);
+  if (lookup && keyspace::is_expired(lookup.expire_at, now_.unix_ms)) [[unlikely]] {
+    emit(keyspace::Delete{database, key, keyspace::DeleteReason::kExpired}, &lookup);
+    ++server_.statistics.expired_keys;
+    return server_.keyspace.find(database, key);
+  }
+  return lookup;
+}
+
+keyspace::Lookup CommandContext::read(keyspace::DatabaseIndex database, std::string_view key) {
+  keyspace::Lookup lookup = peek(database, key);
+  const bool counts = spec_.has(kReadonly);
+  if (!lookup) {
+    if (counts) ++server_.statistics.keyspace_misses;
+    return lookup;
+  }
+  if (counts) ++server_.statistics.keyspace_hits;
+  if (!client_.no_touch) {
+    const auto clock = static_cast<std::uint32_t>(now_.unix_ms / 1000) & 0xffffff;
+    if (lookup.entry()->access_clock() != clock) lookup.entry()->set_access_clock(clock);
+  }
+  return lookup;
+}
+
+void CommandContext::begin_entry() {
+  if (outer_ != nullptr) {
+    if (emitted_++ == 0) outer_->begin_entry();
+    return;
+  }
+  if (emitted_++ > 0) return;
+  ++server_.last_index.value;
+  server_.keyspace.begin_entry(server_.last_index);
+}
+
+void CommandContext::error(std::string_view text) {
+  failed_ = true;
+  ++server_.statistics.error_replies;
+  ++server_.statistics.by_error[std::string(text.substr(0, text.find(' ')))];
+  reply_.error(text);
+}
+
+bool CommandContext::check_type(const keyspace::Lookup& lookup, keyspace::ValueType type) {
+  if (!lookup || keyspace::type_of(*lookup.entry()) == type) return true;
+  error(kWrongTypeError);
+  return false;
+}
+
+std::optional<std::int64_t> CommandContext::integer_argument(std::size_t index, std::string_view error_text) {
+  const auto value = parse_int(argument(index));
+  if (!value.has_value()) error(error_text);
+  return value;
+}
+
+}  // namespace holdfast::commands

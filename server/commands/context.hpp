@@ -1,0 +1,115 @@
+// CommandContext is a handler's whole world for one command: its arguments, the one door to the data, the mutations that it
+// decides on, and its reply.
+//
+// `read` is the door: it notes the key as looked at, counts hits and access times, and deletes an overdue key through the log
+// before saying that it is absent. `emit` applies a mutation at once and makes it part of the command's log entry; a Lookup
+// that `read` gave for the same key spares the second probe. A Lookup is stale after an emit that did not go through it.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/time.hpp"
+#include "protocol/resp/reply_writer.hpp"
+#include "protocol/resp/request_parser.hpp"
+#include "server/client/client.hpp"
+#include "server/commands/server_state.hpp"
+#include "server/commands/spec.hpp"
+#include "server/keyspace/keyspace.hpp"
+
+namespace holdfast::commands {
+
+inline constexpr std::string_view kWrongTypeError =
+    "WRONGTYPE Operation against a key holding the wrong kind of value";
+inline constexpr std::string_view kSyntaxError = "ERR syntax error";
+inline constexpr std::string_view kNotIntegerError = "ERR value is not an integer or out of range";
+inline constexpr std::string_view kNoSuchKeyError = "ERR no such key";
+
+class CommandContext {
+ public:
+  CommandContext(ServerState& server, client::Client& client, const CommandSpec& spec,
+                 resp::Arguments arguments, const TimePoint& now)
+      : server_(server),
+        client_(client),
+        spec_(spec),
+        arguments_(arguments),
+        now_(now),
+        reply_(client.output, client.version) {}
+
+  // --- what was asked
+  std::size_t argument_count() const { return arguments_.size(); }
+  // Contiguous bytes; a chunked argument is copied together once, so use `value` where large ones are usual.
+  std::string_view argument(std::size_t index) const {
+    const resp::Argument& one = arguments_[index];
+    return one.chunks == nullptr ? one.bytes : flattened(one);
+  }
+  keyspace::ValueView value(std::size_t index) const {
+    return {arguments_[index].bytes, arguments_[index].chunks};
+  }
+  bool argument_is(std::size_t index, std::string_view word) const;
+  resp::Arguments arguments() const { return arguments_; }
+  const CommandSpec& spec() const { return spec_; }
+
+  // --- the door
+  keyspace::Lookup read(std::string_view key) { return read(client_.database, key); }
+  keyspace::Lookup read(keyspace::DatabaseIndex database, std::string_view key);
+  // As read, but counts nothing and leaves the access time alone (TTL, TYPE, OBJECT, EXISTS of SCAN).
+  keyspace::Lookup peek(std::string_view key) { return peek(client_.database, key); }
+  keyspace::Lookup peek(keyspace::DatabaseIndex database, std::string_view key);
+  // For commands about the data as a whole: SCAN, KEYS, DBSIZE, RANDOMKEY. Overdue entries must be passed over.
+  const keyspace::Table& table() const { return server_.keyspace.table(client_.database); }
+
+  // --- what is decided
+  template <typename Mutation>
+  void emit(const Mutation& mutation, keyspace::Lookup* at) {
+    begin_entry();
+    server_.keyspace.apply(mutation, at);
+  }
+  template <typename Mutation>
+  void emit(const Mutation& mutation) {
+    begin_entry();
+    server_.keyspace.apply(mutation);
+  }
+  std::uint64_t mutations_emitted() const { return emitted_; }
+  // Inside EXEC several commands share one entry: begun once, by whoever emits first.
+  void share_entry_of(CommandContext& outer) { outer_ = &outer; }
+
+  // --- what is answered
+  resp::ReplyWriter& reply() { return reply_; }
+  void error(std::string_view text);
+  // Replies WRONGTYPE and returns false if the key holds another type; true if it is absent.
+  bool check_type(const keyspace::Lookup& lookup, keyspace::ValueType type);
+  // The argument as an integer; replies `error_text` and returns nothing if it is none.
+  std::optional<std::int64_t> integer_argument(std::size_t index,
+                                               std::string_view error_text = kNotIntegerError);
+  bool failed() const { return failed_; }
+
+  // --- around
+  ServerState& server() { return server_; }
+  client::Client& client() { return client_; }
+  keyspace::DatabaseIndex database() const { return client_.database; }
+  const TimePoint& now() const { return now_; }
+  Random& random() { return server_.random; }
+  // Runs another command inside this one (EXEC). Set by the node.
+  void (*run_queued)(CommandContext&, const CommandSpec&, resp::Arguments) = nullptr;
+
+ private:
+  void begin_entry();
+  std::string_view flattened(const resp::Argument& argument) const;
+
+  ServerState& server_;
+  client::Client& client_;
+  const CommandSpec& spec_;
+  resp::Arguments arguments_;
+  const TimePoint& now_;
+  resp::ReplyWriter reply_;
+  CommandContext* outer_ = nullptr;
+  std::uint64_t emitted_ = 0;
+  bool failed_ = false;
+  mutable std::deque<std::pair<const Chunked*, std::string>> flattened_;
+};
+
+}  // namespace holdfast::commands

@@ -1,0 +1,51 @@
+// Host is what a command may ask of the world outside: figures to show, and the few actions whose outcome is part of the
+// reply. Everything else that a command wants from the world goes into HostEffects and is carried out after the command.
+// Nothing that comes from here may decide what a mutation says.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/time.hpp"
+#include "config/options/options.hpp"
+
+namespace holdfast::commands {
+
+struct HostFigures {
+  std::string os;          // "Linux 6.1.0 x86_64"
+  std::string executable;
+  std::string config_file;
+  std::int64_t process_id = 0;
+  std::uint64_t resident_bytes = 0;
+  std::uint64_t resident_bytes_peak = 0;
+  std::uint64_t system_memory_bytes = 0;
+  double cpu_user_s = 0;
+  double cpu_system_s = 0;
+  double cpu_children_user_s = 0;
+  double cpu_children_system_s = 0;
+  std::uint64_t input_bytes = 0;
+  std::uint64_t output_bytes = 0;
+  std::uint64_t connections_received = 0;
+  std::uint64_t connections_rejected = 0;
+};
+
+class Host {
+ public:
+  virtual ~Host() = default;
+  virtual HostFigures figures() = 0;
+  virtual Result<void> rewrite_config(const config::Options& options) = 0;
+};
+
+struct HostEffects {
+  std::vector<ClientId> close;         // connections to close at once
+  bool options_changed = false;        // CONFIG SET succeeded
+  std::optional<int> shutdown;         // SHUTDOWN: the exit status
+  std::optional<std::int64_t> sleep_us;  // DEBUG SLEEP
+  std::vector<std::string> log_lines;  // warnings
+};
+
+}  // namespace holdfast::commands

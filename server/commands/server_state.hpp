@@ -1,0 +1,54 @@
+// ServerState is what commands work on beside their own client: data, options, clients, counters. The node owns it.
+#pragma once
+
+#include <string>
+
+#include "base/random.hpp"
+#include "base/time.hpp"
+#include "config/options/options.hpp"
+#include "server/client/registry.hpp"
+#include "server/client/watch_registry.hpp"
+#include "server/commands/host.hpp"
+#include "server/commands/slow_log.hpp"
+#include "server/commands/statistics.hpp"
+#include "server/keyspace/keyspace.hpp"
+
+namespace holdfast::commands {
+
+enum class PauseMode : std::uint8_t { kNone, kWrites, kAll };
+
+// CLIENT PAUSE. Held commands run when it ends.
+struct Pause {
+  PauseMode mode = PauseMode::kNone;
+  UnixMs until = 0;
+
+  PauseMode at(UnixMs now) const { return now < until ? mode : PauseMode::kNone; }
+};
+
+struct ServerState {
+  ServerState(config::Options initial, std::uint64_t seed, std::string run_identity, TimePoint started_at,
+              Host& outside)
+      : options(std::move(initial)),
+        random(seed),
+        keyspace(static_cast<std::size_t>(options.server.databases), random.next()),
+        run_id(std::move(run_identity)),
+        started(started_at),
+        host(outside) {}
+
+  config::Options options;
+  Random random;
+  keyspace::Keyspace keyspace;
+  client::ClientRegistry clients;
+  client::WatchRegistry watches;
+  Statistics statistics;
+  SlowLog slow_log;
+  Pause pause;
+  std::string run_id;  // 40 hex digits
+  TimePoint started;
+  Host& host;
+  HostEffects effects;
+  LogIndex last_index;  // of the newest log entry
+  UnixMs last_save_unix_ms = 0;
+};
+
+}  // namespace holdfast::commands

@@ -1,0 +1,31 @@
+// Counters that INFO shows and CONFIG RESETSTAT clears.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace holdfast::commands {
+
+struct CommandStatistics {
+  std::uint64_t calls = 0;
+  std::uint64_t microseconds = 0;
+  std::uint64_t rejected = 0;  // refused before it ran (arity, authentication, memory)
+  std::uint64_t failed = 0;    // ran and answered an error
+};
+
+struct Statistics {
+  std::uint64_t commands_processed = 0;
+  std::uint64_t keyspace_hits = 0;
+  std::uint64_t keyspace_misses = 0;
+  std::uint64_t expired_keys = 0;
+  std::uint64_t evicted_keys = 0;
+  std::uint64_t error_replies = 0;
+  std::uint64_t operations_per_second = 0;
+  std::uint64_t used_bytes_peak = 0;
+  std::vector<CommandStatistics> by_command;       // by command_number()
+  std::map<std::string, std::uint64_t> by_error;   // prefix ("ERR", "WRONGTYPE") -> count
+};
+
+}  // namespace holdfast::commands

@@ -1,0 +1,109 @@
+// Keyspace is all data of a node: the databases, and the one function that changes them, `apply`.
+//
+// `find` is the probe; its Lookup may be handed to `apply`, which then does not probe again. What a mutation displaces goes to
+// the retire ring under the log index set by `begin_entry`. `apply` never fails: whoever emits a mutation has checked what
+// the mutation requires. Same mutations in the same order give the same content on every node; the layout may differ.
+// Not thread-safe; sees no clock.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "server/keyspace/entry_heap.hpp"
+#include "server/keyspace/hash_value.hpp"
+#include "server/keyspace/mutation.hpp"
+#include "server/keyspace/retire_ring.hpp"
+#include "server/keyspace/table.hpp"
+
+namespace holdfast::keyspace {
+
+// Is told once for each key that a mutation touched, after the change. WATCH today; wake-ups and events later.
+class KeyObserver {
+ public:
+  virtual ~KeyObserver() = default;
+  virtual void key_touched(DatabaseIndex database, std::string_view key) = 0;
+  // Before the change: every key of the database is about to go, or to change places with another database's.
+  virtual void database_touched(DatabaseIndex database) = 0;
+};
+
+// Where a key was found, or would be. Valid until the next apply that did not go through it.
+struct Lookup {
+  Locator where;
+  UnixMs expire_at = kNoExpiry;
+
+  Entry* entry() const { return where.entry; }
+  explicit operator bool() const { return where.entry != nullptr; }
+};
+
+enum class ValueType : std::uint8_t { kString, kHash };
+ValueType type_of(const Entry& entry);
+
+class Keyspace {
+ public:
+  Keyspace(std::size_t database_count, std::uint64_t hash_seed);
+  ~Keyspace();
+
+  std::size_t database_count() const { return databases_.size(); }
+  const Table& table(DatabaseIndex database) const { return *databases_[database]; }
+  Table& table(DatabaseIndex database) { return *databases_[database]; }
+  void set_observer(KeyObserver* observer) { observer_ = observer; }
+
+  Lookup find(DatabaseIndex database, std::string_view key) const;
+  // Starts loading what find will need.
+  void prefetch(DatabaseIndex database, std::string_view key) const;
+
+  // Mutations that follow belong to this log entry.
+  void begin_entry(LogIndex index) { index_ = index; }
+  void apply(const Put& put, Lookup* at = nullptr);
+  void apply(const Delete& del, Lookup* at = nullptr);
+  void apply(const Expire& expire, Lookup* at = nullptr);
+  void apply(const Splice& splice, Lookup* at = nullptr);
+  void apply(const Rename& rename);
+  void apply(const Copy& copy);
+  void apply(const Move& move);
+  void apply(const SwapDatabases& swap);
+  void apply(const Flush& flush);
+  void apply(const HashPut& put, Lookup* at = nullptr);
+  void apply(const HashErase& erase, Lookup* at = nullptr);
+
+  // Bytes of entries, values and tables, by what the allocator sets aside for them; what is retired does not count.
+  std::size_t used_bytes() const;
+  // Of one entry with its value, as MEMORY USAGE shows it.
+  static std::size_t entry_bytes(const Entry& entry);
+
+  // The earliest time at which collect_due may have work, over all databases.
+  UnixMs next_due() const;
+  bool free_slice(LogIndex committed, std::size_t units) { return retired_.free_slice(committed, units); }
+  // Merges sparse segments after mass deletion. True if something was done.
+  bool compact_slice(std::size_t budget);
+  std::size_t resident_bytes() const { return heap_.resident_bytes(); }
+
+ private:
+  Lookup& located(DatabaseIndex database, std::string_view key, Lookup* at, Lookup& own) const;
+  Entry* make_string(std::string_view key, const ValueView& value, StringForm form);
+  // Puts `fresh` in the looked-up place; the displaced entry is retired with its box, or bare.
+  void place(DatabaseIndex database, Lookup& at, Entry* fresh, bool retire_box = true);
+  void remove(DatabaseIndex database, Lookup& at, bool retire_box = true);
+  void touched(DatabaseIndex database, std::string_view key) {
+    if (observer_ != nullptr) observer_->key_touched(database, key);
+  }
+  HashTable* table_from_packed(std::string_view packed);
+  void put_member(HashTable& hash, const FieldValue& field);
+  void erase_member(HashTable& hash, std::string_view field);
+  std::unique_ptr<Table> make_table();
+
+  EntryHeap heap_;
+  std::uint64_t seed_;
+  RetireRing retired_;
+  std::vector<std::size_t> entry_bytes_;  // entries and values, by database
+  std::vector<std::unique_ptr<Table>> databases_;
+  LogIndex index_;
+  KeyObserver* observer_ = nullptr;
+  std::size_t compact_next_ = 0;
+};
+
+}  // namespace holdfast::keyspace

@@ -1,0 +1,57 @@
+#include "server/keyspace/retire_ring.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace holdfast::keyspace {
+
+namespace {
+constexpr std::size_t kTableStepEntries = 64;
+constexpr std::size_t kChunkStep = 4;
+}  // namespace
+
+RetireRing::~RetireRing() {
+  while (free_slice(LogIndex{std::numeric_limits<std::uint64_t>::max()}, 1'000'000)) {
+  }
+}
+
+void RetireRing::free_entry(Entry* entry, bool with_box) {
+  if (with_box && entry->kind() == Kind::kChunkedString) {
+    chunks_.emplace_back(static_cast<Chunked*>(entry->box()));
+  } else if (with_box && entry->kind() == Kind::kTableHash) {
+    hashes_.emplace_back(static_cast<HashTable*>(entry->box()));
+  }
+  Entry::destroy(heap_, entry);
+}
+
+bool RetireRing::free_slice(LogIndex committed, std::size_t units) {
+  const auto visit = [this](Entry* entry) { free_entry(entry, true); };
+  while (units > 0) {
+    if (!chunks_.empty()) {
+      if (chunks_.back()->drop_chunks(kChunkStep)) chunks_.pop_back();
+      units -= std::min<std::size_t>(units, 4 * kChunkStep);
+    } else if (!hashes_.empty()) {
+      // The visitor may add to chunks_, never to hashes_: members are strings.
+      if (hashes_.back()->table.drain(kTableStepEntries, visit)) hashes_.pop_back();
+      units -= std::min(units, kTableStepEntries);
+    } else if (!ring_.empty() && ring_.front().index <= committed) {
+      Retired retired = std::move(ring_.front());
+      ring_.pop_front();
+      if (retired.table != nullptr) {
+        tables_.push_back(std::move(retired.table));
+      } else {
+        free_entry(retired.entry, retired.with_box);
+      }
+      --units;
+    } else if (!tables_.empty()) {
+      if (tables_.back()->drain(kTableStepEntries, visit)) tables_.pop_back();
+      units -= std::min(units, kTableStepEntries);
+    } else {
+      return false;
+    }
+  }
+  return !chunks_.empty() || !hashes_.empty() || !tables_.empty() ||
+         (!ring_.empty() && ring_.front().index <= committed);
+}
+
+}  // namespace holdfast::keyspace

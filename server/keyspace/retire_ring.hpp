@@ -1,0 +1,54 @@
+// RetireRing keeps what mutations displaced (entries, whole tables) until the log index that displaced them is committed, and
+// then frees it in slices, so that neither a DEL of a million fields nor a FLUSHALL costs more than its share of a turn.
+//
+// Retired bytes no longer count as used. Not thread-safe. Work is counted in units of about one small entry or one chunk.
+#pragma once
+
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <vector>
+
+#include "base/chunked.hpp"
+#include "base/ids.hpp"
+#include "server/keyspace/entry.hpp"
+#include "server/keyspace/hash_value.hpp"
+#include "server/keyspace/table.hpp"
+
+namespace holdfast::keyspace {
+
+class RetireRing {
+ public:
+  explicit RetireRing(EntryHeap& heap) : heap_(heap) {}
+  ~RetireRing();
+
+  // With its box, or without when the box lives on in another entry.
+  void retire(LogIndex index, Entry* entry) { ring_.push_back({index, entry, nullptr, true}); }
+  void retire_bare(LogIndex index, Entry* entry) { ring_.push_back({index, entry, nullptr, false}); }
+  void retire(LogIndex index, std::unique_ptr<Table> table) {
+    ring_.push_back({index, nullptr, std::move(table), true});
+  }
+
+  // Frees up to `units` of what was retired at or below `committed`. True if there is more to free.
+  bool free_slice(LogIndex committed, std::size_t units);
+  bool empty() const { return ring_.empty() && tables_.empty() && hashes_.empty() && chunks_.empty(); }
+
+ private:
+  struct Retired {
+    LogIndex index;
+    Entry* entry;
+    std::unique_ptr<Table> table;
+    bool with_box;
+  };
+
+  void free_entry(Entry* entry, bool with_box);
+
+  EntryHeap& heap_;
+  std::deque<Retired> ring_;
+  // Committed, too large for one step, under way:
+  std::vector<std::unique_ptr<Table>> tables_;
+  std::vector<std::unique_ptr<HashTable>> hashes_;
+  std::vector<std::unique_ptr<Chunked>> chunks_;
+};
+
+}  // namespace holdfast::keyspace
