@@ -40,6 +40,7 @@ struct Transaction {
   bool dirty = false;   // a watched key was touched: EXEC answers null
   std::vector<QueuedCommand> queue;
   std::size_t queue_bytes = 0;
+  bool adds_data = false;  // a queued command would be refused when memory is full
 };
 
 struct WatchedKey {
@@ -83,6 +84,8 @@ struct Client {
   MonoUs created_us;
   MonoUs last_interaction_us;
   const commands::CommandSpec* last_command = nullptr;
+  const commands::CommandSpec* ran = nullptr;  // whose duration is still to be noted
+  bool held = false;                           // a parsed request waits for the end of a CLIENT PAUSE
   std::uint64_t commands_processed = 0;
 };
 

@@ -52,6 +52,16 @@ void CommandContext::begin_entry() {
   server_.keyspace.begin_entry(server_.last_index);
 }
 
+void CommandContext::run_inside(const CommandSpec& spec, resp::Arguments arguments) {
+  CommandContext inner(server_, client_, spec, arguments, now_, output_);
+  inner.outer_ = this;
+  spec.handler(inner);
+  ++server_.statistics.commands_processed;
+  CommandStatistics& statistics = server_.statistics.by_command[spec.number];
+  ++statistics.calls;
+  if (inner.failed()) ++statistics.failed;
+}
+
 void CommandContext::error(std::string_view text) {
   failed_ = true;
   ++server_.statistics.error_replies;

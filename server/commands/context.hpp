@@ -30,14 +30,16 @@ inline constexpr std::string_view kNoSuchKeyError = "ERR no such key";
 
 class CommandContext {
  public:
+  // `output` is where the reply goes: the client's own, or a buffer that is thrown away (CLIENT REPLY OFF).
   CommandContext(ServerState& server, client::Client& client, const CommandSpec& spec,
-                 resp::Arguments arguments, const TimePoint& now)
+                 resp::Arguments arguments, const TimePoint& now, resp::OutputBuffer& output)
       : server_(server),
         client_(client),
         spec_(spec),
         arguments_(arguments),
         now_(now),
-        reply_(client.output, client.version) {}
+        output_(output),
+        reply_(output, client.version) {}
 
   // --- what was asked
   std::size_t argument_count() const { return arguments_.size(); }
@@ -74,11 +76,10 @@ class CommandContext {
     server_.keyspace.apply(mutation);
   }
   std::uint64_t mutations_emitted() const { return emitted_; }
-  // Inside EXEC several commands share one entry: begun once, by whoever emits first.
-  void share_entry_of(CommandContext& outer) { outer_ = &outer; }
 
   // --- what is answered
   resp::ReplyWriter& reply() { return reply_; }
+  resp::OutputBuffer& output() { return output_; }
   void error(std::string_view text);
   // Replies WRONGTYPE and returns false if the key holds another type; true if it is absent.
   bool check_type(const keyspace::Lookup& lookup, keyspace::ValueType type);
@@ -93,8 +94,8 @@ class CommandContext {
   keyspace::DatabaseIndex database() const { return client_.database; }
   const TimePoint& now() const { return now_; }
   Random& random() { return server_.random; }
-  // Runs another command inside this one (EXEC). Set by the node.
-  void (*run_queued)(CommandContext&, const CommandSpec&, resp::Arguments) = nullptr;
+  // Runs another command inside this one, as a part of its log entry, with its reply behind this one's (EXEC).
+  void run_inside(const CommandSpec& spec, resp::Arguments arguments);
 
  private:
   void begin_entry();
@@ -105,6 +106,7 @@ class CommandContext {
   const CommandSpec& spec_;
   resp::Arguments arguments_;
   const TimePoint& now_;
+  resp::OutputBuffer& output_;
   resp::ReplyWriter reply_;
   CommandContext* outer_ = nullptr;
   std::uint64_t emitted_ = 0;

@@ -11,6 +11,7 @@
 #include "server/commands/host.hpp"
 #include "server/commands/slow_log.hpp"
 #include "server/commands/statistics.hpp"
+#include "server/commands/table.hpp"
 #include "server/keyspace/keyspace.hpp"
 
 namespace holdfast::commands {
@@ -33,7 +34,10 @@ struct ServerState {
         keyspace(static_cast<std::size_t>(options.server.databases), random.next()),
         run_id(std::move(run_identity)),
         started(started_at),
-        host(outside) {}
+        host(outside) {
+    statistics.by_command.resize(command_numbers());
+    keyspace.set_observer(&watches);
+  }
 
   config::Options options;
   Random random;

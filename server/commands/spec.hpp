@@ -49,6 +49,8 @@ struct CommandSpec {
   std::string_view categories;  // ACL categories beyond those that the flags imply, e.g. "@string"
   Handler handler;              // nullptr for a container
   std::span<const CommandSpec> subcommands{};
+  // Position in the statistics, given by the table once at the start.
+  mutable std::uint32_t number = 0;
 
   bool has(Flag flag) const { return (flags & flag) != 0; }
   bool accepts(std::size_t argument_count) const {

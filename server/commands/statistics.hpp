@@ -24,7 +24,7 @@ struct Statistics {
   std::uint64_t error_replies = 0;
   std::uint64_t operations_per_second = 0;
   std::uint64_t used_bytes_peak = 0;
-  std::vector<CommandStatistics> by_command;       // by command_number()
+  std::vector<CommandStatistics> by_command;       // by CommandSpec::number
   std::map<std::string, std::uint64_t> by_error;   // prefix ("ERR", "WRONGTYPE") -> count
 };
 

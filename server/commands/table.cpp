@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <unordered_map>
 #include <vector>
 
 #include "base/check.hpp"
@@ -28,10 +27,10 @@ class CommandIndex {
     for (const CommandSpec* spec : sorted_) {
       HF_CHECK(spec->name.size() <= kNameBytesMax);
       insert(spec);
-      numbers_[spec] = numbers_.size();
+      spec->number = numbers_++;
     }
     for (const CommandSpec* spec : sorted_) {
-      for (const CommandSpec& sub : spec->subcommands) numbers_[&sub] = numbers_.size();
+      for (const CommandSpec& sub : spec->subcommands) sub.number = numbers_++;
     }
   }
 
@@ -47,8 +46,7 @@ class CommandIndex {
   }
 
   std::span<const CommandSpec* const> sorted() const { return sorted_; }
-  std::size_t number(const CommandSpec& spec) const { return numbers_.at(&spec); }
-  std::size_t numbers() const { return numbers_.size(); }
+  std::size_t numbers() const { return numbers_; }
 
  private:
   static std::size_t slot_of(std::string_view lower) {
@@ -68,7 +66,7 @@ class CommandIndex {
 
   std::array<const CommandSpec*, 1024> slots_{};
   std::vector<const CommandSpec*> sorted_;
-  std::unordered_map<const CommandSpec*, std::size_t> numbers_;
+  std::uint32_t numbers_ = 0;
 };
 
 const CommandIndex& command_index() {
@@ -88,7 +86,6 @@ const CommandSpec* find_subcommand(const CommandSpec& container, std::string_vie
 }
 
 std::span<const CommandSpec* const> all_commands() { return command_index().sorted(); }
-std::size_t command_number(const CommandSpec& spec) { return command_index().number(spec); }
 std::size_t command_numbers() { return command_index().numbers(); }
 
 }  // namespace holdfast::commands

@@ -17,8 +17,7 @@ const CommandSpec* find_subcommand(const CommandSpec& container, std::string_vie
 // All commands, sorted by name.
 std::span<const CommandSpec* const> all_commands();
 
-// Position of `spec` in all_commands(); subcommands follow behind them. For per-command statistics.
-std::size_t command_number(const CommandSpec& spec);
+// How many numbers the rows have got: commands in the order of all_commands(), subcommands behind them.
 std::size_t command_numbers();
 
 // The families.

@@ -1,0 +1,296 @@
+#include "server/node/node.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/check.hpp"
+#include "base/text.hpp"
+#include "server/commands/context.hpp"
+#include "server/commands/table.hpp"
+#include "server/node/eviction.hpp"
+
+namespace holdfast::node {
+
+using client::Client;
+using client::Fate;
+using client::ReplyMode;
+using commands::CommandContext;
+using commands::CommandSpec;
+using commands::Flag;
+
+namespace {
+
+constexpr std::size_t kExpireBatchKeys = 64;
+constexpr std::size_t kSegmentsPerCompaction = 4;
+constexpr MonoUs kRateIntervalUs = 1'000'000;
+constexpr std::string_view kOutOfMemoryError =
+    "OOM command not allowed when used memory > 'maxmemory'.";
+
+// As printf's %.*s in Redis: at most `bytes_max` bytes, and a NUL byte ends the text.
+std::string_view shown(const resp::Argument& argument, std::size_t bytes_max) {
+  const std::string_view bytes = argument.chunks != nullptr ? argument.chunks->chunk(0) : argument.bytes;
+  return bytes.substr(0, std::min(bytes_max, bytes.find('\0')));
+}
+
+std::string unknown_command(resp::Arguments arguments) {
+  std::string beginning;
+  for (std::size_t i = 1; i < arguments.size() && beginning.size() < 128; ++i) {
+    beginning += fmt::format("'{}' ", shown(arguments[i], 128 - beginning.size()));
+  }
+  return fmt::format("ERR unknown command '{}', with args beginning with: {}", shown(arguments[0], 128),
+                     beginning);
+}
+
+bool looks_like_http(std::string_view name) {
+  return equals_ignoring_case(name, "post") || equals_ignoring_case(name, "host:");
+}
+
+}  // namespace
+
+Node::Node(config::Options options, std::uint64_t seed, std::string run_id, const TimePoint& started,
+           commands::Host& host)
+    : state_(std::move(options), seed, std::move(run_id), started, host) {}
+
+Node::~Node() = default;
+
+Client& Node::connect(client::ConnectionInfo info, const TimePoint& now) {
+  Client& client = state_.clients.add(std::move(info), now.mono_us);
+  client.authenticated = state_.options.security.requirepass.empty();
+  auto& limits = client.parser.limits();
+  limits.authenticated = client.authenticated;
+  limits.bulk_bytes_max = static_cast<std::int64_t>(state_.options.limits.proto_max_bulk_len);
+  limits.buffer_bytes_max = state_.options.limits.client_query_buffer_limit;
+  return client;
+}
+
+void Node::disconnect(Client& client) {
+  state_.watches.forget(client);
+  state_.clients.remove(client.id);
+}
+
+Step Node::run_one(Client& client, const TimePoint& now) {
+  if (client.fate != Fate::kOpen) return Step::kClosing;
+  if (!client.held) {
+    switch (client.parser.next()) {
+      case resp::ParseStatus::kNeedMore: return Step::kNeedMore;
+      case resp::ParseStatus::kError: {
+        ++state_.statistics.error_replies;
+        resp::ReplyWriter(client.output, client.version).error(client.parser.error());
+        state_.effects.log_lines.push_back(
+            fmt::format("client closed id={} addr={} reason=protocol_error text=\"{}\"", client.id.value,
+                        client.info.peer_address, client.parser.error()));
+        client.fate = Fate::kCloseAfterReply;
+        return Step::kClosing;
+      }
+      case resp::ParseStatus::kRequest: break;
+    }
+  }
+  client.last_interaction_us = now.mono_us;
+  return dispatch(client, now);
+}
+
+const CommandSpec* Node::resolve(Client& client, resp::Arguments arguments) {
+  const CommandSpec* spec = commands::find_command(arguments[0].bytes);
+  if (spec == nullptr) {
+    refuse(client, nullptr, unknown_command(arguments));
+    return nullptr;
+  }
+  if (!spec->subcommands.empty() && arguments.size() >= 2) {
+    const CommandSpec* subcommand = commands::find_subcommand(*spec, arguments[1].bytes);
+    if (subcommand == nullptr) {
+      refuse(client, nullptr,
+             fmt::format("ERR unknown subcommand '{}'. Try {} HELP.", shown(arguments[1], 128),
+                         to_upper(spec->name)));
+      return nullptr;
+    }
+    spec = subcommand;
+  }
+  if (!spec->accepts(arguments.size())) {
+    refuse(client, spec, fmt::format("ERR wrong number of arguments for '{}' command", spec->name));
+    return nullptr;
+  }
+  return spec;
+}
+
+void Node::refuse(Client& client, const CommandSpec* spec, std::string_view error) {
+  ++state_.statistics.error_replies;
+  ++state_.statistics.by_error[std::string(error.substr(0, error.find(' ')))];
+  if (spec != nullptr) ++state_.statistics.by_command[spec->number].rejected;
+  resp::OutputBuffer& output = client.reply_mode == ReplyMode::kOn ? client.output : discarded_;
+  resp::ReplyWriter reply(output, client.version);
+  if (client.transaction.active && spec != nullptr && spec->name == "exec") {
+    client.transaction = {};
+    state_.watches.forget(client);
+    reply.error(fmt::format("EXECABORT Transaction discarded because of: {}", error));
+  } else {
+    client.transaction.failed = client.transaction.active;
+    reply.error(error);
+  }
+  if (client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kOn;
+  discarded_.clear();
+}
+
+bool Node::must_wait(const Client& client, const CommandSpec& spec, UnixMs now) const {
+  switch (state_.pause.at(now)) {
+    case commands::PauseMode::kNone: return false;
+    case commands::PauseMode::kAll: return true;
+    case commands::PauseMode::kWrites: break;
+  }
+  const auto writes = [](const CommandSpec& one) {
+    return one.has(Flag::kWrite) || one.has(Flag::kMayReplicate);
+  };
+  if (client.transaction.active && spec.name == "exec") {
+    const auto& queue = client.transaction.queue;
+    return std::any_of(queue.begin(), queue.end(), [&](const auto& queued) { return writes(*queued.spec); });
+  }
+  return !client.transaction.active && writes(spec);
+}
+
+Step Node::dispatch(Client& client, const TimePoint& now) {
+  const resp::Arguments arguments = client.parser.arguments();
+  client.held = false;
+  client.ran = nullptr;
+  if (looks_like_http(arguments[0].bytes)) {
+    state_.effects.log_lines.push_back(
+        fmt::format("client closed id={} addr={} reason=http_request text=\"a browser or webhook talks to this "
+                    "port: possible cross-protocol attack\"",
+                    client.id.value, client.info.peer_address));
+    client.fate = Fate::kCloseNow;
+    return Step::kClosing;
+  }
+  const CommandSpec* spec = resolve(client, arguments);
+  if (spec == nullptr) return Step::kRan;
+  if (!client.authenticated && !spec->has(Flag::kNoAuth)) {
+    refuse(client, spec, "NOAUTH Authentication required.");
+    return Step::kRan;
+  }
+  auto& transaction = client.transaction;
+  if (transaction.active && spec->has(Flag::kNoMulti)) {
+    refuse(client, spec, "ERR Command not allowed inside a transaction");
+    return Step::kRan;
+  }
+  if (state_.options.memory.maxmemory > 0 && !make_room(state_, now)) {
+    const bool adds_data = spec->has(Flag::kDenyOom) ||
+                           (spec->name == "exec" && transaction.adds_data);
+    if (adds_data) {
+      refuse(client, spec, kOutOfMemoryError);
+      return Step::kRan;
+    }
+  }
+  if (must_wait(client, *spec, now.unix_ms)) {
+    client.held = true;
+    return Step::kHeld;
+  }
+  if (transaction.active && !spec->has(Flag::kNoQueue)) {
+    transaction.queue.push_back({spec, client::OwnedArguments(arguments)});
+    transaction.queue_bytes += transaction.queue.back().request.memory_bytes();
+    transaction.adds_data |= spec->has(Flag::kDenyOom);
+    if (client.reply_mode == ReplyMode::kOn) {
+      resp::ReplyWriter(client.output, client.version).simple("QUEUED");
+    }
+    return Step::kRan;
+  }
+  run(client, *spec, arguments, now);
+  return client.fate == Fate::kOpen ? Step::kRan : Step::kClosing;
+}
+
+void Node::run(Client& client, const CommandSpec& spec, resp::Arguments arguments, const TimePoint& now) {
+  if (client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kSkipping;
+  const bool silent = client.reply_mode != ReplyMode::kOn;
+  CommandContext ctx(state_, client, spec, arguments, now, silent ? discarded_ : client.output);
+  client.last_command = &spec;
+  ++client.commands_processed;
+  spec.handler(ctx);
+  client.ran = &spec;
+  ++state_.statistics.commands_processed;
+  commands::CommandStatistics& statistics = state_.statistics.by_command[spec.number];
+  ++statistics.calls;
+  if (ctx.failed()) ++statistics.failed;
+  if (silent) {
+    if (client.reply_mode == ReplyMode::kOn) {  // CLIENT REPLY ON answers
+      std::array<std::string_view, 4> parts;
+      const std::size_t count = discarded_.gather(parts.data(), parts.size(), discarded_.pending_bytes());
+      for (std::size_t i = 0; i < count; ++i) client.output.append(parts[i]);
+    }
+    discarded_.clear();
+    if (client.reply_mode == ReplyMode::kSkipping) client.reply_mode = ReplyMode::kOn;
+  }
+}
+
+void Node::note_duration(Client& client, std::int64_t duration_us, const TimePoint& now) {
+  const CommandSpec* spec = std::exchange(client.ran, nullptr);
+  if (spec == nullptr) return;
+  state_.statistics.by_command[spec->number].microseconds += static_cast<std::uint64_t>(duration_us);
+  const std::int64_t threshold = state_.options.slowlog.slower_than_us;
+  if (threshold >= 0 && duration_us >= threshold && !spec->has(Flag::kSkipSlowlog)) [[unlikely]] {
+    state_.slow_log.add(client.parser.arguments(), now.unix_ms / 1000, duration_us, client.info.peer_address,
+                        client.name, static_cast<std::size_t>(state_.options.slowlog.max_len));
+  }
+}
+
+std::size_t Node::expire_due(const TimePoint& now, std::size_t keys_max) {
+  std::size_t expired = 0;
+  std::array<keyspace::Entry*, kExpireBatchKeys> due;
+  for (keyspace::DatabaseIndex database = 0; database < state_.keyspace.database_count(); ++database) {
+    keyspace::Table& table = state_.keyspace.table(database);
+    while (expired < keys_max && table.next_due() <= now.unix_ms) {
+      const std::size_t count =
+          table.collect_due(now.unix_ms, due.data(), std::min(due.size(), keys_max - expired));
+      if (count > 0) {
+        ++state_.last_index.value;
+        state_.keyspace.begin_entry(state_.last_index);
+      }
+      for (std::size_t i = 0; i < count; ++i) {
+        state_.keyspace.apply(
+            keyspace::Delete{database, due[i]->key(), keyspace::DeleteReason::kExpired});
+      }
+      state_.statistics.expired_keys += count;
+      expired += std::max<std::size_t>(count, 1);
+    }
+  }
+  return expired;
+}
+
+bool Node::background(const TimePoint& now, std::size_t units) {
+  update_rates(now);
+  const std::size_t expired = expire_due(now, units);
+  bool more = state_.keyspace.next_due() <= now.unix_ms;
+  more |= state_.keyspace.free_slice(committed(), units);
+  if (!more && expired == 0) state_.keyspace.compact_slice(kSegmentsPerCompaction);
+  return more;
+}
+
+void Node::update_rates(const TimePoint& now) {
+  const MonoUs passed = now.mono_us - rate_sampled_us_;
+  if (passed < kRateIntervalUs) return;
+  auto& statistics = state_.statistics;
+  const std::uint64_t commands = statistics.commands_processed - rate_sampled_commands_;
+  if (rate_sampled_us_ != 0 && statistics.commands_processed >= rate_sampled_commands_) {
+    statistics.operations_per_second = commands * 1'000'000 / static_cast<std::uint64_t>(passed);
+  }
+  rate_sampled_us_ = now.mono_us;
+  rate_sampled_commands_ = statistics.commands_processed;
+  statistics.used_bytes_peak = std::max<std::uint64_t>(statistics.used_bytes_peak, state_.keyspace.used_bytes());
+}
+
+bool Node::has_effects() const {
+  const commands::HostEffects& effects = state_.effects;
+  return !effects.close.empty() || effects.options_changed || effects.shutdown.has_value() ||
+         effects.sleep_us.has_value() || !effects.log_lines.empty();
+}
+
+commands::HostEffects Node::take_effects() {
+  commands::HostEffects effects = std::exchange(state_.effects, {});
+  if (effects.options_changed) {
+    state_.clients.for_each([this](Client& client) {
+      client.parser.limits().bulk_bytes_max = static_cast<std::int64_t>(state_.options.limits.proto_max_bulk_len);
+      client.parser.limits().buffer_bytes_max = state_.options.limits.client_query_buffer_limit;
+    });
+  }
+  return effects;
+}
+
+}  // namespace holdfast::node

@@ -1,0 +1,76 @@
+// Node is the kernel: clients, commands, keyspace, expiry and eviction as one function of events. It sees no socket, thread or
+// clock: bytes come through a client's parser, time with every call, and what it wants from the world it leaves in
+// `take_effects`. Same calls with the same times and seed, same replies.
+//
+// One turn of the caller: for each client with input `run_one` until it says that there is no more (or its budget is used up),
+// then `background` once, then write every client's sendable output up to `committed()`. Not thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "config/options/options.hpp"
+#include "server/client/client.hpp"
+#include "server/commands/host.hpp"
+#include "server/commands/server_state.hpp"
+
+namespace holdfast::node {
+
+enum class Step {
+  kRan,       // one request was carried out (or refused); there may be another
+  kNeedMore,  // no complete request is left
+  kHeld,      // CLIENT PAUSE: the request waits; try again when `held_until` has passed or a pause has ended
+  kClosing,   // see client.fate
+};
+
+class Node {
+ public:
+  // `seed` feeds hashes and random choices; `run_id` has 40 hex digits.
+  Node(config::Options options, std::uint64_t seed, std::string run_id, const TimePoint& started,
+       commands::Host& host);
+  ~Node();
+
+  // The reference lives until disconnect.
+  client::Client& connect(client::ConnectionInfo info, const TimePoint& now);
+  void disconnect(client::Client& client);
+
+  Step run_one(client::Client& client, const TimePoint& now);
+  // How long the request that run_one just carried out took, as the caller measured it. For statistics and SLOWLOG.
+  void note_duration(client::Client& client, std::int64_t duration_us, const TimePoint& now);
+
+  // Expiry, freeing and compaction, at most about `units` of work (a unit is about one key). True: there is more to do at
+  // once, call again soon.
+  bool background(const TimePoint& now, std::size_t units);
+  // The earliest wall time at which `background` may have something new to do.
+  UnixMs next_due() const { return state_.keyspace.next_due(); }
+  bool paused(UnixMs now) const { return state_.pause.at(now) != commands::PauseMode::kNone; }
+
+  // Everything up to here may be shown to clients.
+  LogIndex committed() const { return state_.last_index; }
+
+  commands::HostEffects take_effects();
+  bool has_effects() const;
+  const config::Options& options() const { return state_.options; }
+  commands::ServerState& state() { return state_; }
+
+ private:
+  Step dispatch(client::Client& client, const TimePoint& now);
+  const commands::CommandSpec* resolve(client::Client& client, resp::Arguments arguments);
+  void refuse(client::Client& client, const commands::CommandSpec* spec, std::string_view error);
+  void run(client::Client& client, const commands::CommandSpec& spec, resp::Arguments arguments,
+           const TimePoint& now);
+  bool must_wait(const client::Client& client, const commands::CommandSpec& spec, UnixMs now) const;
+  std::size_t expire_due(const TimePoint& now, std::size_t keys_max);
+  void update_rates(const TimePoint& now);
+
+  commands::ServerState state_;
+  resp::OutputBuffer discarded_;  // replies that nobody wants
+  MonoUs rate_sampled_us_ = 0;
+  std::uint64_t rate_sampled_commands_ = 0;
+};
+
+}  // namespace holdfast::node
