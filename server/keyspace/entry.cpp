@@ -36,7 +36,9 @@ Entry* Entry::create(EntryHeap& heap, std::string_view key, Kind kind, std::size
   return entry;
 }
 
-void Entry::destroy(EntryHeap& heap, Entry* entry) { heap.free(entry, entry->size_bytes()); }
+void Entry::destroy(EntryHeap& heap, Entry* entry) {
+  heap.free(entry, entry->size_bytes());
+}
 
 Entry* Entry::clone(EntryHeap& heap, const Entry& entry) {
   const std::size_t size = entry.size_bytes();

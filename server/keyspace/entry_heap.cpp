@@ -198,7 +198,8 @@ void* EntryHeap::allocate_slow(std::size_t size_class) {
   return block;
 }
 
-// The page is not its class's current one, and has become so much emptier that it belongs elsewhere.
+// The page is not its class's current one, and has become so much emptier that it belongs
+// elsewhere.
 void EntryHeap::free_slow(Page* page) {
   unlist(page);
   if (page->used == 0) {
@@ -213,8 +214,7 @@ void EntryHeap::list(Page* page) {
   const std::size_t level =
       (std::size_t{page->used} * kFullnessLevels - 1) / page->capacity;  // used in (0, capacity)
   page->fullness = static_cast<std::uint8_t>(level);
-  page->relist_below =
-      static_cast<std::uint16_t>(level * page->capacity / kFullnessLevels + 1);
+  page->relist_below = static_cast<std::uint16_t>(level * page->capacity / kFullnessLevels + 1);
   Page*& head = partial_[page->size_class][level];
   page->previous = nullptr;
   page->next = head;

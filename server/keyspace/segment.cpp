@@ -182,7 +182,8 @@ void Segment::set_form(Form form, UnixMs min, UnixMs max) {
   }
 }
 
-UnixMs Segment::collect_due(UnixMs now, Entry** out, std::size_t max, std::size_t* out_count) const {
+UnixMs Segment::collect_due(UnixMs now, Entry** out, std::size_t max,
+                            std::size_t* out_count) const {
   UnixMs left_min = kNever;
   if (form_ == Form::kNone || expiring_ == 0) return left_min;
   if (form_ == Form::kWide) {
@@ -199,8 +200,10 @@ UnixMs Segment::collect_due(UnixMs now, Entry** out, std::size_t max, std::size_
     return left_min;
   }
   // One less makes "none" the largest value, so that a single comparison decides.
-  const UnixMs span = now - expiry_base_;
-  const auto due_end = static_cast<std::uint32_t>(std::clamp<UnixMs>(span, 0, kOffsetMax));
+  const std::uint64_t span = now > expiry_base_ ? static_cast<std::uint64_t>(now) -
+                                                      static_cast<std::uint64_t>(expiry_base_)
+                                                : 0;
+  const auto due_end = static_cast<std::uint32_t>(std::min(span, kOffsetMax));
   constexpr std::uint32_t kNone = std::numeric_limits<std::uint32_t>::max();
   std::uint32_t min = kNone;
   for (std::uint32_t at = 0; at < total_; ++at) {
@@ -228,7 +231,7 @@ void Segment::gather(Items& items) const {
 
 bool Segment::build(const Item* items, std::size_t count, std::uint32_t total_min,
                     bool beyond_max) {
-  std::uint32_t total = std::max(total_min, total_for(count));
+  std::uint32_t total = std::max(total_min, total_for(count + 1));
   const std::uint32_t homes_before = homes_;
   std::uint32_t end = 0;  // behind the last entry
   while (true) {

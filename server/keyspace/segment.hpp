@@ -1,18 +1,23 @@
-// Segment is one bucket of a Table: up to about a thousand entries whose hashes share a prefix, kept in hash order.
+// Segment is one bucket of a Table: up to about a thousand entries whose hashes share a prefix,
+// kept in hash order.
 //
 //   slot     := bits:20 pointer:44         0 = free; pointer = address of the Entry / 8
 //   bits     := the hash bits [bits_base, bits_base + 20)
-//   expiries := nothing, or one per slot: u32 ms after expiry_base (0 = none), or i64 Unix ms (kNoExpiry = none)
+//   expiries := nothing, or one per slot: u32 ms after expiry_base (0 = none), or i64 Unix ms
+//   (kNoExpiry = none)
 //
-// Ordered linear probing (Amble and Knuth 1974): home(bits) maps monotonously to [0, homes), entries stand at or behind their
-// homes in the order of their bits, without a gap before them; what is pushed beyond the last home stands in a few overflow slots.
-// The last slot is always free, so that no loop needs a bound. There are no tombstones: removal shifts back.
+// Ordered linear probing (Amble and Knuth 1974): home(bits) maps monotonously to [0, homes),
+// entries stand at or behind their homes in the order of their bits, without a gap before them;
+// what is pushed beyond the last home stands in a few overflow slots. The last slot is always free,
+// so that no loop needs a bound. There are no tombstones: removal shifts back.
 //
-// bits_base <= prefix_bits: a split halves the segment by the next bit that its slots already know, so it reads no keys.
-// kKnownBitsMin bits below the prefix stay known; when they would not, the bits are taken anew from the keys.
+// bits_base <= prefix_bits: a split halves the segment by the next bit that its slots already know,
+// so it reads no keys. kKnownBitsMin bits below the prefix stay known; when they would not, the
+// bits are taken anew from the keys.
 //
-// An expiry time outside of the 49 days that u32 spans makes the segment wide, until a rebuild finds that all fit again. The wheel
-// node's time is a lower bound of the expiry times; the table keeps it so. A plain mechanism of Table, for nobody else.
+// An expiry time outside of the 49 days that u32 spans makes the segment wide, until a rebuild
+// finds that all fit again. The wheel node's time is a lower bound of the expiry times; the table
+// keeps it so. A plain mechanism of Table, for nobody else.
 #pragma once
 
 #include <cstddef>
@@ -43,7 +48,8 @@ class Segment {
   using Item = SegmentItem;
   using Items = std::vector<Item>;
 
-  // An empty segment without slots, which find and scan accept; inserting into it reports that there is no room.
+  // An empty segment without slots, which find and scan accept; inserting into it reports that
+  // there is no room.
   constexpr Segment() = default;
   Segment(std::uint64_t prefix, int prefix_bits, int bits_base);
   ~Segment();
@@ -112,16 +118,18 @@ class Segment {
 
   UnixMs expiry(std::uint32_t at) const;
   void set_expiry(std::uint32_t at, UnixMs expire_at);
-  // Passes over all expiry times: those <= now are written to out (up to max; *out_count counts on), the smallest of the others is
-  // returned (kNever if none). If `max` did not suffice, the return value is `now`.
+  // Passes over all expiry times: those <= now are written to out (up to max; *out_count counts
+  // on), the smallest of the others is returned (kNever if none). If `max` did not suffice, the
+  // return value is `now`.
   UnixMs collect_due(UnixMs now, Entry** out, std::size_t max, std::size_t* out_count) const;
   // The smallest expiry time, kNever if there is none.
   UnixMs expiry_min() const;
 
   // All entries in order, appended to `items`.
   void gather(Items& items) const;
-  // Replaces the contents by `items`, which are in order and carry this segment's bits, in the smallest arrays of at least `total_min` slots
-  // that they fit into. Past kTotalMax they are only placed if `beyond_max`; otherwise false, and nothing done.
+  // Replaces the contents by `items`, which are in order and carry this segment's bits, in the
+  // smallest arrays of at least `total_min` slots that they fit into. Past kTotalMax they are only
+  // placed if `beyond_max`; otherwise false, and nothing done.
   bool build(const Item* items, std::size_t count, std::uint32_t total_min, bool beyond_max);
   // Takes a slot out without closing the gap: only for emptying the segment for good.
   void clear_slot(std::uint32_t at);

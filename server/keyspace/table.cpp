@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 #include <utility>
 
 #include "base/check.hpp"
@@ -143,7 +144,9 @@ void Table::schedule(Segment& segment, UnixMs due) {
   wheel_->insert(segment.node(), due);
 }
 
-UnixMs Table::next_due() const { return wheel_ ? wheel_->next_due() : TimingWheel::kNever; }
+UnixMs Table::next_due() const {
+  return wheel_ ? wheel_->next_due() : TimingWheel::kNever;
+}
 
 std::size_t Table::collect_due(UnixMs now, Entry** out, std::size_t max) {
   constexpr std::size_t kStepsMax = 512;
@@ -199,14 +202,14 @@ void Table::shrink(Segment& segment) {
   const std::size_t bytes_before = segment.memory_bytes();
   segment.build(items.data(), items.size(), total, segment.total() > Segment::kTotalMax);
   array_bytes_ += segment.memory_bytes() - bytes_before;
+  widest_total_ = std::max(widest_total_, segment.total());
 }
 
 bool Table::may_split(const Directory& directory, const Segment& segment) const {
   if (segment.prefix_bits() >= kPrefixBitsMax) return false;
   const auto depth = static_cast<std::uint32_t>(segment.prefix_bits() - subdirectory_bits_);
-  return depth < directory.depth ||
-         (std::size_t{1} << directory.depth) <=
-             kDirectorySlotsPerSegmentMax * directory.segment_count;
+  return depth < directory.depth || (std::size_t{1} << directory.depth) <=
+                                        kDirectorySlotsPerSegmentMax * directory.segment_count;
 }
 
 void Table::adopt(Directory& directory, Segment& segment) {
@@ -229,8 +232,7 @@ void Table::dismiss(Directory& directory, Segment* segment) {
 // Lets the directory slots of `range` lead to `target`.
 void Table::point_at(Directory& directory, const Segment* range, Segment* target) {
   const std::size_t first = index_of(directory, range->prefix());
-  const std::size_t depth =
-      static_cast<std::size_t>(range->prefix_bits() - subdirectory_bits_);
+  const std::size_t depth = static_cast<std::size_t>(range->prefix_bits() - subdirectory_bits_);
   std::fill_n(directory.segments + first, std::size_t{1} << (directory.depth - depth), target);
 }
 
@@ -262,8 +264,8 @@ void Table::split(Directory& directory, Segment* segment) {
 
   Segment::Items items;
   segment->gather(items);
-  const std::uint64_t half_bit =
-      std::uint64_t{1} << (64 - prefix_bits + segment->bits_base());  // in the slot
+  const std::uint64_t half_bit = std::uint64_t{1}
+                                 << (64 - prefix_bits + segment->bits_base());  // in the slot
   const auto middle = static_cast<std::size_t>(
       std::partition_point(items.begin(), items.end(),
                            [&](const Segment::Item& item) { return (item.slot & half_bit) == 0; }) -
@@ -276,8 +278,7 @@ void Table::split(Directory& directory, Segment* segment) {
   }
 
   const std::uint64_t prefix = segment->prefix();
-  const UnixMs bound =
-      segment->node().scheduled() ? segment->node().due : TimingWheel::kNever;
+  const UnixMs bound = segment->node().scheduled() ? segment->node().due : TimingWheel::kNever;
   dismiss(directory, segment);
   const std::pair<std::size_t, std::size_t> halves[] = {{0, middle}, {middle, items.size()}};
   for (std::uint64_t half = 0; half < 2; ++half) {
@@ -285,7 +286,8 @@ void Table::split(Directory& directory, Segment* segment) {
     auto* child = new Segment(prefix | half << (64 - prefix_bits), prefix_bits, bits_base);
     HF_CHECK(child->build(items.data() + from, to - from, Segment::kTotalMin, true));
     adopt(directory, *child);
-    if (child->expiring() > 0) schedule(*child, bound);
+    if (child->expiring() > 0)
+      schedule(*child, bound != TimingWheel::kNever ? bound : child->expiry_min());
   }
 }
 

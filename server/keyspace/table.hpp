@@ -146,7 +146,8 @@ class Table {
   bool may_split(const Directory& directory, const Segment& segment) const;
   void split(Directory& directory, Segment* segment);
   Segment* merge_with_buddy(Directory& directory, Segment& segment);
-  void refresh(std::vector<SegmentItem>& items, std::size_t from, std::size_t to, int bits_base) const;
+  void refresh(std::vector<SegmentItem>& items, std::size_t from, std::size_t to,
+               int bits_base) const;
   void adopt(Directory& directory, Segment& segment);
   void dismiss(Directory& directory, Segment* segment);
   void point_at(Directory& directory, const Segment* range, Segment* target);

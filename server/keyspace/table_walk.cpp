@@ -10,7 +10,8 @@
 namespace holdfast::keyspace {
 namespace {
 
-// Buddies that fill no more than this together are merged: well below the 864 or so at which they would split again.
+// Buddies that fill no more than this together are merged: well below the 864 or so at which they
+// would split again.
 constexpr std::uint32_t kMergedCountMax = 340;
 // A table of so few segments is walked to pick an entry exactly evenly.
 constexpr std::size_t kSegmentsWalkedMax = 512;
@@ -18,7 +19,8 @@ constexpr int kRandomTriesMax = 200;
 
 }  // namespace
 
-// The hash position behind the segment (or empty directory slot) at `position`; 0 behind the last one.
+// The hash position behind the segment (or empty directory slot) at `position`; 0 behind the last
+// one.
 std::uint64_t Table::position_behind(std::uint64_t position) const {
   const Directory& directory = directory_of(position);
   const Segment* segment = directory.segments[index_of(directory, position)];
@@ -39,17 +41,15 @@ std::uint64_t Table::scan(std::uint64_t cursor, std::size_t count, ScanVisitor v
     const Segment& segment = *segment_of(position);
     if (segment.count() > 0) {
       const std::uint64_t from = segment.bits_of_hash(position);
-      std::uint64_t last = Segment::kPointerBits;  // of no meaning while visited == 0
-      bool any = false;
+      std::uint64_t last = std::uint64_t{1} << Segment::kStoredBits;  // no bits are equal to it
       for (std::uint32_t at = segment.home(from); at < segment.total(); ++at) {
         const std::uint64_t slot = segment.slot(at);
         if (slot == 0) continue;
         const std::uint64_t bits = Segment::bits_of_slot(slot);
         if (bits < from) continue;
-        if (visited >= count && !(any && bits == last)) return segment.hash_from(bits) >> kShift;
+        if (visited >= count && bits != last) return segment.hash_from(bits) >> kShift;
         visit(Segment::entry_of(slot), segment.expiry(at));
         last = bits;
-        any = true;
         ++visited;
       }
     }
@@ -69,8 +69,8 @@ Entry* Table::random_located(Random& random, bool expiring, UnixMs* expire_at) c
     return segment.slot(at) != 0 && (!expiring || segment.expiry(at) != kNoExpiry);
   };
 
-  // A random hash and a random slot number below a common bound: every slot is hit with the same chance, a shallow segment's too
-  // if it is asked only once for as often as it is met.
+  // A random hash and a random slot number below a common bound: every slot is hit with the same
+  // chance, a shallow segment's too if it is asked only once for as often as it is met.
   if (segment_count_ > kSegmentsWalkedMax) {
     for (int tries = 0; tries < kRandomTriesMax; ++tries) {
       const Segment& segment = *segment_of(random.next());
@@ -220,7 +220,8 @@ Segment* Table::merge_with_buddy(Directory& directory, Segment& segment) {
   dismiss(directory, halves[0]);
   dismiss(directory, halves[1]);
   adopt(directory, *merged);
-  if (merged->expiring() > 0) schedule(*merged, bound);
+  if (merged->expiring() > 0)
+    schedule(*merged, bound != TimingWheel::kNever ? bound : merged->expiry_min());
   return merged;
 }
 

@@ -59,8 +59,9 @@ void TimingWheel::unplace(Node& node) {
   node.place = kNowhere;
 }
 
-// Nodes of a level agree with the wheel's time in all higher digits, and the slots that time has passed are empty. The slot
-// of the present digit may still hold nodes that have not stepped down yet.
+// Nodes of a level agree with the wheel's time in all higher digits, and the slots that time has
+// passed are empty. The slot of the present digit may still hold nodes that have not stepped down
+// yet.
 TimingWheel::Earliest TimingWheel::earliest() const {
   Earliest found;
   if (slots_[kOverduePlace] != nullptr) found = {overdue_min_, kOverduePlace};
@@ -68,26 +69,26 @@ TimingWheel::Earliest TimingWheel::earliest() const {
     if (occupied_[level] == 0) continue;
     const int digit = std::countr_zero(occupied_[level]);
     const int shift = level * kDigitBits;
-    const auto higher = shift + kDigitBits >= 64
-                            ? 0
-                            : static_cast<std::uint64_t>(time_) >> (shift + kDigitBits)
-                                                                       << (shift + kDigitBits);
-    const auto start =
-        static_cast<UnixMs>(higher | static_cast<std::uint64_t>(digit) << shift);
+    const auto higher = shift + kDigitBits >= 64 ? 0
+                                                 : static_cast<std::uint64_t>(time_) >>
+                                                       (shift + kDigitBits) << (shift + kDigitBits);
+    const auto start = static_cast<UnixMs>(higher | static_cast<std::uint64_t>(digit) << shift);
     if (start < found.start) found = {start, level * kSlots + digit};
   }
   return found;
 }
 
-UnixMs TimingWheel::next_due() const { return earliest().start; }
+UnixMs TimingWheel::next_due() const {
+  return earliest().start;
+}
 
 TimingWheel::Node* TimingWheel::pop_due(UnixMs now, std::size_t& steps) {
   if (now < time_) turn_back(now);
   while (true) {
     const Earliest found = earliest();
     if (found.place == kNowhere || found.start > now) {
-      // Nothing stands between the wheel's time and now, so every node keeps its place's meaning only if it is not
-      // passed; time moves to now, and nodes step down as their slots come up.
+      // Nothing stands between the wheel's time and now, so every node keeps its place's meaning
+      // only if it is not passed; time moves to now, and nodes step down as their slots come up.
       time_ = std::max(time_, std::min(now, found.start - 1));
       return nullptr;
     }
