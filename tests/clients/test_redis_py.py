@@ -32,6 +32,8 @@ def canonical(value):
         return sorted((repr(key), repr(canonical(item))) for key, item in value.items())
     if isinstance(value, (set, frozenset)):
         return sorted(map(repr, value))
+    if isinstance(value, Exception):
+        return repr(value)
     if isinstance(value, (list, tuple)):
         return [canonical(item) for item in value]
     return value
@@ -145,7 +147,7 @@ def session_life(server, protocol, parser):
     seen.note("copy", r.copy, "counted", "copied")
     seen.note("type", r.type, "copied")
     seen.note("encoding", r.object, "encoding", "copied")
-    seen.note("config", r.config_get, "maxmemory*")
+    seen.note("config", r.config_get, "maxmemory")
     seen.note("config set", r.config_set, "maxmemory", "0")
     seen.note("info", lambda: (r.info()["role"], type(r.info("memory")["used_memory"]).__name__))
     seen.note("client name", r.client_setname, "py")
