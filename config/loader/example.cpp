@@ -84,8 +84,8 @@ std::string example_file() {
       "#\n"
       "# Later ones win: defaults, this file, the environment (HOLDFAST_<SECTION>_<OPTION>), the "
       "command line\n"
-      "# (--<name in Redis>, or --set section.option=value). Options that CONFIG SET can change "
-      "say so.\n"
+      "# (--<name in CONFIG>, or --set section.option=value). CONFIG SET changes an option while "
+      "running.\n"
       "# This text is made by: holdfast --print-config-example\n";
   std::string_view section;
   for (const OptionRow& row : option_table()) {
@@ -96,10 +96,10 @@ std::string example_file() {
       text += '\n';
     }
     text += comment(row.help, "  ");
-    text +=
-        comment(fmt::format("Allowed: {}. In Redis: {}{}.", describe_allowed(row), row.redis_name,
-                            row.change == Change::kAnytime ? ", CONFIG SET can change it" : ""),
-                "  ");
+    const std::string_view verbs = row.change == Change::kAnytime ? "GET and SET" : "GET";
+    text += comment(
+        fmt::format("Allowed: {}. CONFIG {} {}.", describe_allowed(row), verbs, row.redis_name),
+        "  ");
     text += fmt::format("  {}: {}\n", row.name(), format_yaml(row, defaults));
   }
   return text;

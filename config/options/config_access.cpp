@@ -149,6 +149,7 @@ Result<std::vector<const OptionRow*>> config_set(
     parameters.push_back(parameter);
   }
   Options changed = options;
+  std::string_view culprit;
   std::vector<const OptionRow*> rows;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const Parameter& parameter = parameters[i];
@@ -163,13 +164,15 @@ Result<std::vector<const OptionRow*>> config_set(
       return set_failed(parameter.name, set.error().message);
     }
     rows.push_back(parameter.row);
+    // The violation may name an option that was not touched; the reply names what broke its peace.
+    if (validate(changed)) {
+      culprit = {};
+    } else if (culprit.empty()) {
+      culprit = parameter.name;
+    }
   }
-  if (const auto valid = validate(changed); !valid) {
-    // The violation names the option to change; the user named another one, which is what the reply
-    // should speak of.
-    const std::string_view name = rows.empty() ? std::string_view{} : rows.front()->redis_name;
-    return set_failed(name, valid.error().message);
-  }
+  if (const auto valid = validate(changed); !valid)
+    return set_failed(culprit, valid.error().message);
   options = std::move(changed);
   return rows;
 }
