@@ -47,6 +47,7 @@ class Node {
   bool background(const TimePoint& now, std::size_t units);
   // The earliest wall time at which `background` may have something new to do.
   UnixMs next_due() const { return state_.keyspace.next_due(); }
+  UnixMs pause_end() const { return state_.pause.until; }
   bool paused(UnixMs now) const { return state_.pause.at(now) != commands::PauseMode::kNone; }
 
   // Everything up to here may be shown to clients.

@@ -1,0 +1,135 @@
+// holdfast: reads the configuration, wires the rooms together and runs the loop.
+//
+// Exit status: 0 after SIGTERM, SIGINT or SHUTDOWN; 1 if the server could not start or run; 2 for a wrong configuration.
+#include <fmt/format.h>
+#include <spdlog/async.h>
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_sinks.h>
+#include <spdlog/spdlog.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <memory>
+#include <random>
+
+#include "config/loader/loader.hpp"
+#include "server/app/process_host.hpp"
+#include "server/net/clock.hpp"
+#include "server/net/server.hpp"
+#include "server/node/node.hpp"
+
+namespace holdfast::app {
+namespace {
+
+constexpr std::int64_t kReservedDescriptors = 32;
+constexpr std::size_t kLogQueueLines = 8192;
+
+spdlog::level::level_enum log_level(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::kDebug:
+    case config::LogLevel::kVerbose: return spdlog::level::debug;
+    case config::LogLevel::kNotice: return spdlog::level::info;
+    case config::LogLevel::kWarning: return spdlog::level::warn;
+  }
+  return spdlog::level::info;
+}
+
+Result<void> start_log(const config::LogOptions& options) {
+  try {
+    spdlog::init_thread_pool(kLogQueueLines, 1);
+    const auto logger = options.file.empty()
+                            ? spdlog::create_async_nb<spdlog::sinks::stderr_sink_mt>("holdfast")
+                            : spdlog::create_async_nb<spdlog::sinks::basic_file_sink_mt>("holdfast", options.file);
+    spdlog::set_default_logger(logger);
+    spdlog::set_level(log_level(options.level));
+    spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
+    spdlog::flush_on(spdlog::level::info);
+  } catch (const spdlog::spdlog_ex& error) {
+    return fail(fmt::format("log.file: cannot write {}: {}", options.file, error.what()));
+  }
+  return {};
+}
+
+// Makes room for maxclients descriptors, or lowers maxclients to what there is room for.
+void fit_descriptors(config::Options& options) {
+  const std::int64_t wanted = options.server.maxclients + kReservedDescriptors;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  if (static_cast<std::int64_t>(limit.rlim_cur) >= wanted) return;
+  rlimit raised = limit;
+  raised.rlim_cur = static_cast<rlim_t>(wanted);
+  raised.rlim_max = std::max(limit.rlim_max, raised.rlim_cur);
+  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
+  raised.rlim_cur = raised.rlim_max = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &raised);
+  options.server.maxclients = std::max<std::int64_t>(static_cast<std::int64_t>(limit.rlim_max) - kReservedDescriptors, 1);
+  spdlog::warn("maxclients lowered to={} reason=\"the process may open only {} files; raise ulimit -n\"",
+               options.server.maxclients, limit.rlim_max);
+}
+
+std::uint64_t random_word(std::random_device& device) {
+  return (static_cast<std::uint64_t>(device()) << 32) | device();
+}
+
+int serve(config::LoadOutcome loaded) {
+  if (const auto started = start_log(loaded.options.log); !started.has_value()) {
+    fmt::print(stderr, "holdfast: {}\n", started.error().message);
+    return 1;
+  }
+  for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
+  fit_descriptors(loaded.options);
+  if (chdir(loaded.options.server.dir.c_str()) != 0) {
+    fmt::print(stderr, "holdfast: server.dir: cannot enter {}: {}\n", loaded.options.server.dir, std::strerror(errno));
+    return 1;
+  }
+
+  std::random_device device;
+  const std::uint64_t seed = random_word(device);
+  const std::string run_id = fmt::format("{:016x}{:016x}{:08x}", random_word(device), random_word(device), device());
+  net::NetFigures figures;
+  ProcessHost host(loaded.config_path, figures);
+  asio::io_context io(1);
+  node::Node node(std::move(loaded.options), seed, run_id, net::sample_clocks(), host);
+  net::Server server(io, node, figures, [](const std::string& line) { spdlog::info("{}", line); });
+
+  spdlog::info("starting version={} pid={}", HOLDFAST_VERSION, getpid());
+  if (const auto listening = server.listen(); !listening.has_value()) {
+    spdlog::error("start failed: {}", listening.error().message);
+    return 1;
+  }
+  spdlog::warn("data is kept in memory only: it is gone when this process ends (this version has no persistence)");
+  std::signal(SIGPIPE, SIG_IGN);
+  asio::signal_set signals(io, SIGTERM, SIGINT);
+  signals.async_wait([&](const std::error_code& error, int number) {
+    if (error) return;
+    spdlog::info("stopping signal={}", number == SIGTERM ? "SIGTERM" : "SIGINT");
+    server.stop(0);
+  });
+  spdlog::info("ready");
+  const int status = server.run();
+  spdlog::info("stopped status={}", status);
+  return status;
+}
+
+}  // namespace
+}  // namespace holdfast::app
+
+int main(int argc, char** argv) {
+  auto loaded = holdfast::config::load(argc, argv, environ);
+  if (!loaded.has_value()) {
+    fmt::print(stderr, "holdfast: {}\n", loaded.error().message);
+    return 2;
+  }
+  if (loaded->exit_text.has_value()) {
+    fmt::print("{}", *loaded->exit_text);
+    return 0;
+  }
+  const int status = holdfast::app::serve(std::move(*loaded));
+  spdlog::shutdown();
+  return status;
+}

@@ -1,0 +1,71 @@
+#include "server/app/process_host.hpp"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <array>
+#include <fstream>
+
+#include "config/loader/rewrite.hpp"
+
+namespace holdfast::app {
+
+namespace {
+
+double seconds(const timeval& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
+std::uint64_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::uint64_t total_pages = 0;
+  std::uint64_t resident_pages = 0;
+  file >> total_pages >> resident_pages;
+  return resident_pages * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+}
+
+std::string executable_path() {
+  std::array<char, 4096> path{};
+  const ssize_t length = readlink("/proc/self/exe", path.data(), path.size());
+  return length > 0 ? std::string(path.data(), static_cast<std::size_t>(length)) : std::string();
+}
+
+}  // namespace
+
+ProcessHost::ProcessHost(std::string config_path, const net::NetFigures& net)
+    : config_path_(std::move(config_path)), net_(net) {}
+
+commands::HostFigures ProcessHost::figures() {
+  commands::HostFigures figures;
+  utsname system{};
+  if (uname(&system) == 0) figures.os = fmt::format("{} {} {}", system.sysname, system.release, system.machine);
+  figures.executable = executable_path();
+  figures.config_file = config_path_;
+  figures.process_id = getpid();
+  figures.resident_bytes = resident_bytes();
+  rusage usage{};
+  if (getrusage(RUSAGE_SELF, &usage) == 0) {
+    figures.cpu_user_s = seconds(usage.ru_utime);
+    figures.cpu_system_s = seconds(usage.ru_stime);
+    figures.resident_bytes_peak = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+  }
+  if (getrusage(RUSAGE_CHILDREN, &usage) == 0) {
+    figures.cpu_children_user_s = seconds(usage.ru_utime);
+    figures.cpu_children_system_s = seconds(usage.ru_stime);
+  }
+  figures.system_memory_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+                                static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  figures.input_bytes = net_.input_bytes;
+  figures.output_bytes = net_.output_bytes;
+  figures.connections_received = net_.connections_received;
+  figures.connections_rejected = net_.connections_rejected;
+  return figures;
+}
+
+Result<void> ProcessHost::rewrite_config(const config::Options& options) {
+  return config::rewrite(config_path_, options);
+}
+
+}  // namespace holdfast::app

@@ -1,0 +1,23 @@
+// ProcessHost answers what commands ask of the world: this process's memory, CPU time and system, and CONFIG REWRITE.
+#pragma once
+
+#include <string>
+
+#include "server/commands/host.hpp"
+#include "server/net/server.hpp"
+
+namespace holdfast::app {
+
+class ProcessHost : public commands::Host {
+ public:
+  ProcessHost(std::string config_path, const net::NetFigures& net);
+
+  commands::HostFigures figures() override;
+  Result<void> rewrite_config(const config::Options& options) override;
+
+ private:
+  std::string config_path_;
+  const net::NetFigures& net_;
+};
+
+}  // namespace holdfast::app

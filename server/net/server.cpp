@@ -1,0 +1,182 @@
+#include "server/net/server.hpp"
+
+#include <fmt/format.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+#include <utility>
+
+#include "server/net/clock.hpp"
+#include "server/net/listener.hpp"
+
+namespace holdfast::net {
+
+namespace {
+
+constexpr int kHandlersPerTurn = 256;
+constexpr std::size_t kInputBytesPerTurn = 512 * 1024;
+constexpr std::size_t kBackgroundUnits = 512;
+constexpr MonoUs kStopGraceUs = 1'000'000;
+
+}  // namespace
+
+Server::Server(asio::io_context& io, node::Node& node, NetFigures& figures, Log log)
+    : io_(io),
+      node_(node),
+      figures_(figures),
+      log_(std::move(log)),
+      expiry_timer_(io),
+      second_timer_(io),
+      accept_timer_(io) {}
+
+Server::~Server() {
+  while (!sessions_.empty()) {
+    const auto session = sessions_.begin()->second;
+    session->close();
+  }
+}
+
+void Server::count_input(std::size_t bytes) {
+  figures_.input_bytes += bytes;
+  turn_bytes_ += bytes;
+}
+
+void Server::queue_run(ClientSession& session) {
+  if (std::exchange(session.queued_for_run, true)) return;
+  to_run_.push_back(session.shared_from_this());
+}
+
+void Server::queue_flush(ClientSession& session) {
+  if (std::exchange(session.queued_for_flush, true)) return;
+  to_flush_.push_back(session.shared_from_this());
+}
+
+void Server::hold(ClientSession& session) { held_.push_back(session.shared_from_this()); }
+
+void Server::forget(ClientSession& session) {
+  client::Client& client = session.client();
+  const std::uint64_t id = client.id.value;
+  node_.disconnect(client);
+  sessions_.erase(id);
+}
+
+void Server::log_closed(const client::Client& client, std::string_view reason) {
+  log_(fmt::format("client closed id={} addr={} reason={}", client.id.value, client.info.peer_address, reason));
+}
+
+int Server::run() {
+  every_second();
+  arm_timer(sample_clocks());
+  while (!stopping_ || (!sessions_.empty() && monotonic_us() < stop_deadline_)) turn();
+  return exit_status_;
+}
+
+void Server::turn() {
+  turn_bytes_ = 0;
+  // With work left over, look at the sockets without waiting for them.
+  if (more_work_) {
+    io_.poll_one();
+  } else {
+    io_.run_one();
+  }
+  for (int i = 0; i < kHandlersPerTurn && turn_bytes_ < kInputBytesPerTurn && io_.poll_one() > 0; ++i) {
+  }
+  end_turn();
+}
+
+void Server::end_turn() {
+  run_queued();
+  const TimePoint now = sample_clocks();
+  if (!held_.empty() && !node_.paused(now.unix_ms)) {
+    for (const auto& session : std::exchange(held_, {})) queue_run(*session);
+  }
+  more_work_ = node_.background(now, kBackgroundUnits);
+  if (node_.has_effects()) apply_effects();
+  flush_queued();
+  arm_timer(now);
+  more_work_ |= !to_run_.empty() || !to_flush_.empty();
+  if (stopping_ && to_flush_.empty()) {
+    bool pending = false;
+    for (const auto& [id, session] : sessions_) pending |= session->client().output.pending_bytes() > 0;
+    if (!pending) stop_deadline_ = 0;
+  }
+}
+
+void Server::run_queued() {
+  std::swap(turn_list_, to_run_);
+  for (const auto& session : turn_list_) {
+    session->queued_for_run = false;
+    if (session->closed()) continue;
+    session->resume();
+  }
+  turn_list_.clear();
+}
+
+void Server::flush_queued() {
+  std::swap(turn_list_, to_flush_);
+  for (const auto& session : turn_list_) {
+    session->queued_for_flush = false;
+    session->flush();
+  }
+  turn_list_.clear();
+}
+
+void Server::apply_effects() {
+  const commands::HostEffects effects = node_.take_effects();
+  for (const std::string& line : effects.log_lines) log_(line);
+  for (const ClientId id : effects.close) {
+    const auto found = sessions_.find(id.value);
+    if (found == sessions_.end()) continue;
+    const auto session = found->second;
+    log_closed(session->client(), "killed");
+    session->close();
+  }
+  if (effects.sleep_us.has_value()) {
+    std::this_thread::sleep_for(std::chrono::microseconds(*effects.sleep_us));
+  }
+  if (effects.shutdown.has_value()) stop(*effects.shutdown);
+}
+
+// The wall clock may jump: the timer is set by what is left from now on, and looked at anew every second.
+void Server::arm_timer(const TimePoint& now) {
+  const UnixMs due = node_.next_due();
+  const UnixMs pause_end = held_.empty() ? due : node_.pause_end();
+  const UnixMs next = std::min(due, pause_end);
+  if (next == armed_for_ || next > now.unix_ms + 2000) return;
+  if (armed_for_ != 0 && armed_for_ < next && armed_for_ > now.unix_ms) return;  // wakes up early enough
+  armed_for_ = next;
+  const std::int64_t left_us = std::max<std::int64_t>(next * 1000 - now.unix_us, 0);
+  expiry_timer_.expires_after(std::chrono::microseconds(left_us));
+  expiry_timer_.async_wait([this](const std::error_code& error) {
+    if (!error) armed_for_ = 0;
+  });
+}
+
+void Server::every_second() {
+  const MonoUs now = monotonic_us();
+  std::vector<std::shared_ptr<ClientSession>> all;
+  all.reserve(sessions_.size());
+  for (const auto& [id, session] : sessions_) all.push_back(session);
+  for (const auto& session : all) session->sweep(now);
+  armed_for_ = 0;
+  second_timer_.expires_after(std::chrono::seconds(1));
+  second_timer_.async_wait([this](const std::error_code& error) {
+    if (!error) every_second();
+  });
+}
+
+void Server::stop(int exit_status) {
+  if (stopping_) return;
+  stopping_ = true;
+  exit_status_ = exit_status;
+  stop_deadline_ = monotonic_us() + kStopGraceUs;
+  more_work_ = true;
+  listeners_.clear();
+}
+
+}  // namespace holdfast::net

@@ -1,0 +1,101 @@
+// Server is the loop: listeners, sessions, timers and the turn around one Node.
+//
+// A turn: some completions of sockets and timers (bounded in number, bytes and time), requests left over from the last turn,
+// one slice of the node's background work, then one gathered write per session with output. One thread; `stop` may be called
+// from a handler of its io_context only.
+#pragma once
+
+#include <asio/generic/stream_protocol.hpp>
+#include <asio/io_context.hpp>
+#include <asio/ip/tcp.hpp>
+#include <asio/local/stream_protocol.hpp>
+#include <asio/steady_timer.hpp>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.hpp"
+#include "server/net/client_session.hpp"
+#include "server/node/node.hpp"
+
+namespace holdfast::net {
+
+// Figures that only the net knows, for INFO.
+struct NetFigures {
+  std::uint64_t input_bytes = 0;
+  std::uint64_t output_bytes = 0;
+  std::uint64_t connections_received = 0;
+  std::uint64_t connections_rejected = 0;
+};
+
+class Server {
+ public:
+  using Log = std::function<void(const std::string& line)>;
+
+  // `figures` is written by this class and outlives it.
+  Server(asio::io_context& io, node::Node& node, NetFigures& figures, Log log);
+  ~Server();
+
+  // Opens the listeners that the options name. An address with a leading '-' may fail.
+  Result<void> listen();
+  // Until stop or SHUTDOWN; returns the exit status.
+  int run();
+  // Stops listening, sends what is pending (at most for a second) and ends the loop.
+  void stop(int exit_status);
+
+  // --- for sessions
+  node::Node& node() { return node_; }
+  void queue_run(ClientSession& session);
+  void queue_flush(ClientSession& session);
+  void hold(ClientSession& session);
+  void forget(ClientSession& session);
+  void count_input(std::size_t bytes);
+  void count_output(std::size_t bytes) { figures_.output_bytes += bytes; }
+  void log_closed(const client::Client& client, std::string_view reason);
+  // Budgets of one visit to one session.
+  std::size_t requests_per_visit() const { return 128; }
+  MonoUs visit_us_max() const { return 1000; }
+  std::size_t output_bytes_per_visit() const { return 1024 * 1024; }
+  // Output below this is never checked against the limits at a flush.
+  std::size_t output_bytes_checked() const { return 64 * 1024; }
+
+ private:
+  struct Listener;
+
+  Result<void> listen_tcp(const std::string& address, std::uint16_t port);
+  Result<void> listen_unix(const std::string& path, std::uint32_t mode);
+  void accept(Listener& listener);
+  void on_accept(const std::error_code& error, ClientSession::Socket socket, bool unix_socket);
+  void turn();
+  void end_turn();
+  void run_queued();
+  void flush_queued();
+  void apply_effects();
+  void arm_timer(const TimePoint& now);
+  void every_second();
+
+  asio::io_context& io_;
+  node::Node& node_;
+  NetFigures& figures_;
+  Log log_;
+  std::vector<std::unique_ptr<Listener>> listeners_;
+  std::unordered_map<std::uint64_t, std::shared_ptr<ClientSession>> sessions_;
+  std::vector<std::shared_ptr<ClientSession>> to_run_;
+  std::vector<std::shared_ptr<ClientSession>> to_flush_;
+  std::vector<std::shared_ptr<ClientSession>> turn_list_;  // scratch of run_queued and flush_queued
+  std::vector<std::shared_ptr<ClientSession>> held_;
+  asio::steady_timer expiry_timer_;
+  asio::steady_timer second_timer_;
+  asio::steady_timer accept_timer_;
+  UnixMs armed_for_ = 0;  // 0 = not armed
+  std::size_t turn_bytes_ = 0;
+  bool more_work_ = false;
+  bool stopping_ = false;
+  MonoUs stop_deadline_ = 0;
+  int exit_status_ = 0;
+};
+
+}  // namespace holdfast::net
