@@ -22,9 +22,10 @@ std::optional<std::int64_t> parse_int(std::string_view text) {
 }
 
 std::optional<long double> parse_long_double(std::string_view text) {
-  if (text.empty() || text.size() > 255) return std::nullopt;
+  // The longest text that format_long_double gives is near 5,000 bytes.
+  char buffer[5 * 1024];
+  if (text.empty() || text.size() >= sizeof(buffer)) return std::nullopt;
   if (text.front() == ' ' || (text.front() >= '\t' && text.front() <= '\r')) return std::nullopt;
-  char buffer[256];
   std::memcpy(buffer, text.data(), text.size());
   buffer[text.size()] = '\0';
   if (std::strlen(buffer) != text.size()) return std::nullopt;
