@@ -166,6 +166,8 @@ TEST_CASE("a wrong file is refused with file, line, what is wrong and what is al
         "holdfast.yaml:2: memory.maxmemroy: unknown option; did you mean 'maxmemory'?");
   CHECK(error("server:\n  timeout: 1\n") ==
         "holdfast.yaml:2: server.timeout: unknown option; did you mean 'timeout_s'?");
+  CHECK(error("slowlog:\n  slower: 1\n") ==
+        "holdfast.yaml:2: slowlog.slower: unknown option; did you mean 'slower_than_us'?");
   CHECK(error("server:\n  frobnicate: 1\n") ==
         "holdfast.yaml:2: server.frobnicate: unknown option");
   CHECK(error("sever:\n  port: 1\n") ==
