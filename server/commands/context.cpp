@@ -13,8 +13,8 @@ std::string_view CommandContext::flattened(const resp::Argument& argument) const
   for (const auto& [chunks, text] : flattened_) {
     if (chunks == argument.chunks) return text;
   }
-  flattened_.emplace_back(argument.chunks, argument.chunks->str());
-  return flattened_.back().second;
+  flattened_.emplace_front(argument.chunks, argument.chunks->str());
+  return flattened_.front().second;
 }
 
 keyspace::Lookup CommandContext::peek(keyspace::DatabaseIndex database, std::string_view key) {
@@ -36,7 +36,7 @@ keyspace::Lookup CommandContext::read(keyspace::DatabaseIndex database, std::str
   }
   if (counts) ++server_.statistics.keyspace_hits;
   if (!client_.no_touch) {
-    const auto clock = static_cast<std::uint32_t>(now_.unix_ms / 1000) & 0xffffff;
+    const std::uint32_t clock = access_clock();
     if (lookup.entry()->access_clock() != clock) lookup.entry()->set_access_clock(clock);
   }
   return lookup;

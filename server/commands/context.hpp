@@ -7,7 +7,7 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
+#include <forward_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -76,6 +76,12 @@ class CommandContext {
     server_.keyspace.apply(mutation);
   }
   std::uint64_t mutations_emitted() const { return emitted_; }
+  // The time of access as entries keep it: wall-clock seconds, 24 bits.
+  std::uint32_t access_clock() const {
+    return static_cast<std::uint32_t>(now_.unix_ms / 1000) & 0xffffff;
+  }
+  // For an entry that an emit through `at` made or replaced: it was accessed now. `apply` sees no clock.
+  void stamp(const keyspace::Lookup& at) { at.entry()->set_access_clock(access_clock()); }
 
   // --- what is answered
   resp::ReplyWriter& reply() { return reply_; }
@@ -111,7 +117,7 @@ class CommandContext {
   CommandContext* outer_ = nullptr;
   std::uint64_t emitted_ = 0;
   bool failed_ = false;
-  mutable std::deque<std::pair<const Chunked*, std::string>> flattened_;
+  mutable std::forward_list<std::pair<const Chunked*, std::string>> flattened_;
 };
 
 }  // namespace holdfast::commands
