@@ -154,6 +154,12 @@ def error_kind(raw, value, _argument):
     return raw.split(b" ")[0] if isinstance(value, Error) else raw
 
 
+def hello(raw, value, _argument):
+    """Byte by byte, but for HELLO's connection id and version."""
+    raw = re.sub(rb"(\$2\r\nid\r\n:)\d+", rb"\1N", raw)
+    return re.sub(rb"(\$7\r\nversion\r\n)\$\d+\r\n[\d.]+", rb"\1V", raw)
+
+
 def skip(raw, value, _argument):
     return None
 
@@ -180,7 +186,7 @@ def near(raw, value, argument):
 
 
 MODES = {"exact": exact, "shape": shape, "unordered": unordered, "pairs": pairs, "scan": scan, "error": error_kind,
-         "skip": skip, "near": near}
+         "hello": hello, "skip": skip, "near": near}
 
 # How commands whose replies are legitimately unequal are compared where no mode is written.
 BY_COMMAND = {
