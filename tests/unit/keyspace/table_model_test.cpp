@@ -114,7 +114,7 @@ void run_stream(const Shape& shape, std::uint64_t seed, int steps) {
 TEST_CASE("a table and a map agree on any stream of operations", "[keyspace][table]") {
   for (const Shape& shape : kShapes) {
     DYNAMIC_SECTION(shape.name) {
-      for (std::uint64_t seed = 1; seed <= 3; ++seed) run_stream(shape, seed, 30'000);
+      for (std::uint64_t seed = 1; seed <= 2; ++seed) run_stream(shape, seed, 30'000);
     }
   }
 }
