@@ -35,9 +35,10 @@ using Halves = std::uint64_t __attribute__((vector_size(2 * sizeof(std::uint64_t
 
 // One less makes "none" the largest value, so that a single comparison tells what is due.
 Lanes load_less_one(const std::uint32_t* offsets) {
-  Lanes lanes;
+  using Unsigned = std::uint32_t __attribute__((vector_size(sizeof(Lanes))));
+  Unsigned lanes;
   std::memcpy(&lanes, offsets, sizeof lanes);
-  return (lanes - 1) ^ std::numeric_limits<std::int32_t>::min();
+  return reinterpret_cast<Lanes>((lanes - 1) ^ 0x80000000U);
 }
 
 std::int32_t less_one_as_lane(std::uint32_t less_one) {
