@@ -49,7 +49,7 @@ void CommandContext::begin_entry() {
   }
   if (emitted_++ > 0) return;
   ++server_.last_index.value;
-  server_.keyspace.begin_entry(server_.last_index);
+  server_.keyspace.begin_entry(server_.last_index, access_clock());
 }
 
 void CommandContext::run_inside(const CommandSpec& spec, resp::Arguments arguments) {

@@ -12,6 +12,8 @@
 
 #include "base/random.hpp"
 #include "base/text.hpp"
+#include "protocol/resp/reply_writer.hpp"
+#include "server/client/client.hpp"
 #include "server/commands/context.hpp"
 #include "server/commands/hash_handlers.hpp"
 #include "server/keyspace/hash_value.hpp"
@@ -89,10 +91,11 @@ void announce(CommandContext& ctx, std::size_t fields, bool with_values) {
   ctx.reply().array(flat ? 2 * fields : fields);
 }
 
-// `count` fields, each drawn from all. What would pass the limit of the client's output closes the
-// connection, as in Redis.
+// `count` fields, each drawn from all. A reply that would pass the limit of the client's output
+// closes the connection.
 void reply_drawn(CommandContext& ctx, const Entry& hash, std::uint64_t count, bool with_values) {
   const std::uint64_t limit = ctx.server().options.limits.client_output_buffer_limit.normal.hard;
+  std::uint64_t bytes = 0;
   announce(ctx, count, with_values);
   std::vector<FieldValue> packed;  // a packed hash has no random access: read it once
   if (hash.kind() == keyspace::Kind::kPackedHash && count > 1) {
@@ -104,7 +107,8 @@ void reply_drawn(CommandContext& ctx, const Entry& hash, std::uint64_t count, bo
     const FieldValue one = packed.empty() ? keyspace::hash_random(hash, ctx.random())
                                           : packed[ctx.random().below(packed.size())];
     reply_field(ctx, one.field, one.value, with_values);
-    if (limit != 0 && ctx.client().output.pending_bytes() > limit) {
+    bytes += one.field.size() + one.value.size() + 8;
+    if (limit != 0 && bytes > limit) {
       ctx.client().fate = client::Fate::kCloseNow;
       return;
     }

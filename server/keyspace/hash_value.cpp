@@ -1,6 +1,6 @@
 #include "server/keyspace/hash_value.hpp"
 
-#include <cstring>
+#include <bitset>
 
 #include "base/check.hpp"
 
@@ -55,7 +55,9 @@ void walk(std::string_view packed, Visit visit) {
   }
 }
 
-HashTable& table_of(const Entry& entry) { return *static_cast<HashTable*>(entry.box()); }
+HashTable& table_of(const Entry& entry) {
+  return *static_cast<HashTable*>(entry.box());
+}
 
 }  // namespace
 
@@ -103,20 +105,19 @@ void hash_for_each(const Entry& entry, FieldVisitor visit) {
   }
   std::uint64_t cursor = 0;
   do {
-    cursor = table_of(entry).table.scan(cursor, 1024, [&](Entry* member, UnixMs) {
-      visit(member->key(), string_value(*member));
-    });
+    cursor = table_of(entry).table.scan(
+        cursor, 1024, [&](Entry* member, UnixMs) { visit(member->key(), string_value(*member)); });
   } while (cursor != 0);
 }
 
-std::uint64_t hash_scan(const Entry& entry, std::uint64_t cursor, std::size_t count, FieldVisitor visit) {
+std::uint64_t hash_scan(const Entry& entry, std::uint64_t cursor, std::size_t count,
+                        FieldVisitor visit) {
   if (entry.kind() == Kind::kPackedHash) {
     packed_for_each(entry.value(), visit);
     return 0;
   }
-  return table_of(entry).table.scan(cursor, count, [&](Entry* member, UnixMs) {
-    visit(member->key(), string_value(*member));
-  });
+  return table_of(entry).table.scan(
+      cursor, count, [&](Entry* member, UnixMs) { visit(member->key(), string_value(*member)); });
 }
 
 FieldValue hash_random(const Entry& entry, Random& random) {
@@ -134,13 +135,13 @@ FieldValue hash_random(const Entry& entry, Random& random) {
   return found;
 }
 
-std::optional<std::string> packed_with(std::string_view packed, std::span<const FieldValue> fields) {
+bool packed_with(std::string_view packed, std::span<const FieldValue> fields, std::string& next) {
+  if (fields.size() > kPackedFieldsMax) return false;
   std::size_t bytes = packed.size();
   for (const FieldValue& one : fields) {
-    bytes += one.field.size() + one.value.size() + 10;
-    if (one.value.chunks != nullptr || bytes > 2 * kPackedBytesMax) return std::nullopt;
+    bytes += one.field.size() + one.value.size();
+    if (one.value.chunks != nullptr || bytes > 2 * kPackedBytesMax) return false;
   }
-  if (fields.size() > kPackedFieldsMax) return std::nullopt;
 
   // A field named twice counts with its last value, at the place of its first.
   const auto last_value_of = [&](std::string_view name) -> const FieldValue* {
@@ -149,38 +150,37 @@ std::optional<std::string> packed_with(std::string_view packed, std::span<const 
     }
     return nullptr;
   };
-  std::string next(kCountBytes, '\0');
-  next.reserve(bytes);
+  std::bitset<kPackedFieldsMax> known;  // of `fields`: packed already
+  next.assign(kCountBytes, '\0');
   std::size_t count = 0;
   if (!packed.empty()) {
     walk(packed, [&](std::string_view field, std::string_view value) {
       const FieldValue* fresh = last_value_of(field);
-      put_field(next, field, fresh != nullptr ? fresh->value.bytes : value);
+      if (fresh != nullptr) {
+        value = fresh->value.bytes;
+        known.set(static_cast<std::size_t>(fresh - fields.data()));
+      }
+      put_field(next, field, value);
       ++count;
       return true;
     });
   }
   for (std::size_t i = 0; i < fields.size(); ++i) {
-    bool known = false;
-    if (!packed.empty()) {
-      walk(packed, [&](std::string_view field, std::string_view) {
-        known = field == fields[i].field;
-        return !known;
-      });
-    }
-    for (std::size_t j = 0; j < i && !known; ++j) known = fields[j].field == fields[i].field;
-    if (known) continue;
-    put_field(next, fields[i].field, last_value_of(fields[i].field)->value.bytes);
+    const FieldValue* last = last_value_of(fields[i].field);
+    const auto number = static_cast<std::size_t>(last - fields.data());
+    if (known.test(number)) continue;
+    known.set(number);
+    put_field(next, fields[i].field, last->value.bytes);
     ++count;
   }
-  if (count > kPackedFieldsMax || next.size() > kPackedBytesMax) return std::nullopt;
+  if (count > kPackedFieldsMax || next.size() > kPackedBytesMax) return false;
   set_count(next, count);
-  return next;
+  return true;
 }
 
-std::string packed_without(std::string_view packed, std::span<const std::string_view> fields) {
-  std::string next(kCountBytes, '\0');
-  next.reserve(packed.size());
+void packed_without(std::string_view packed, std::span<const std::string_view> fields,
+                    std::string& next) {
+  next.assign(kCountBytes, '\0');
   std::size_t count = 0;
   walk(packed, [&](std::string_view field, std::string_view value) {
     for (const std::string_view gone : fields) {
@@ -191,7 +191,6 @@ std::string packed_without(std::string_view packed, std::span<const std::string_
     return true;
   });
   set_count(next, count);
-  return next;
 }
 
 }  // namespace holdfast::keyspace

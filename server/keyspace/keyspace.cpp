@@ -11,9 +11,11 @@ namespace holdfast::keyspace {
 ValueType type_of(const Entry& entry) {
   switch (entry.kind()) {
     case Kind::kString:
-    case Kind::kChunkedString: return ValueType::kString;
+    case Kind::kChunkedString:
+      return ValueType::kString;
     case Kind::kPackedHash:
-    case Kind::kTableHash: return ValueType::kHash;
+    case Kind::kTableHash:
+      return ValueType::kHash;
   }
   HF_CHECK(false && "an entry of unknown kind");
 }
@@ -44,7 +46,8 @@ void Keyspace::prefetch(DatabaseIndex database, std::string_view key) const {
   table.prefetch(table.hash_of(key));
 }
 
-Lookup& Keyspace::located(DatabaseIndex database, std::string_view key, Lookup* at, Lookup& own) const {
+Lookup& Keyspace::located(DatabaseIndex database, std::string_view key, Lookup* at,
+                          Lookup& own) const {
   if (at != nullptr) return *at;
   own = find(database, key);
   return own;
@@ -87,31 +90,28 @@ Entry* Keyspace::make_string(std::string_view key, const ValueView& value, Strin
   return entry;
 }
 
-void Keyspace::place(DatabaseIndex database, Lookup& at, Entry* fresh, bool retire_box) {
+void Keyspace::place(DatabaseIndex database, Lookup& at, Entry* fresh) {
   Table& table = *databases_[database];
+  entry_bytes_[database] += entry_bytes(*fresh);
   if (at.where.entry == nullptr) {
+    fresh->set_access_clock(access_clock_);
     table.insert(at.where, fresh, kNoExpiry);
     at.expire_at = kNoExpiry;
   } else {
     Entry* old = table.replace(at.where, fresh);
     fresh->set_access_clock(old->access_clock());
-    if (retire_box) {
-      entry_bytes_[database] -= entry_bytes(*old);
-      retired_.retire(index_, old);
-    } else {
-      entry_bytes_[database] -= old->allocated_bytes();
-      retired_.retire_bare(index_, old);
-    }
+    entry_bytes_[database] -= entry_bytes(*old);
+    retired_.retire(index_, old);
   }
 }
 
-void Keyspace::remove(DatabaseIndex database, Lookup& at, bool retire_box) {
+void Keyspace::remove(DatabaseIndex database, Lookup& at, Box box) {
   Entry* old = databases_[database]->erase(at.where);
-  if (retire_box) {
-    entry_bytes_[database] -= entry_bytes(*old);
+  at.expire_at = kNoExpiry;
+  entry_bytes_[database] -= entry_bytes(*old);
+  if (box == Box::kRetire) {
     retired_.retire(index_, old);
   } else {
-    entry_bytes_[database] -= old->allocated_bytes();
     retired_.retire_bare(index_, old);
   }
 }
@@ -119,9 +119,8 @@ void Keyspace::remove(DatabaseIndex database, Lookup& at, bool retire_box) {
 void Keyspace::apply(const Put& put, Lookup* hint) {
   Lookup own;
   Lookup& at = located(put.database, put.key, hint, own);
-  Entry* fresh = make_string(put.key, put.value, put.form);
-  entry_bytes_[put.database] += entry_bytes(*fresh);
-  place(put.database, at, fresh);
+  place(put.database, at, make_string(put.key, put.value, put.form));
+  at.entry()->set_access_clock(access_clock_);
   if (put.ttl != TtlChange::kKeep) {
     const UnixMs expire_at = put.ttl == TtlChange::kSet ? put.expire_at : kNoExpiry;
     if (expire_at != at.expire_at) {
@@ -136,7 +135,8 @@ void Keyspace::apply(const Delete& del, Lookup* hint) {
   Lookup own;
   Lookup& at = located(del.database, del.key, hint, own);
   HF_CHECK(at.entry() != nullptr);
-  // The key may be a view into the entry itself, which lives on in the ring until the index is committed.
+  // The key may be a view into the entry itself, which lives on in the ring until the index is
+  // committed.
   remove(del.database, at);
   touched(del.database, del.key);
 }
@@ -154,8 +154,8 @@ void Keyspace::apply(const Splice& splice, Lookup* hint) {
   Lookup own;
   Lookup& at = located(splice.database, splice.key, hint, own);
   const ValueView old = at ? string_value(*at.entry()) : ValueView{};
-  const std::size_t size =
-      std::max<std::size_t>(old.size(), static_cast<std::size_t>(splice.offset) + splice.value.size());
+  const std::size_t size = std::max<std::size_t>(
+      old.size(), static_cast<std::size_t>(splice.offset) + splice.value.size());
   Entry* fresh = nullptr;
   if (size >= kChunkedBytesMin) {
     // Shares the old value's chunks; only those that change are copied.
@@ -183,7 +183,6 @@ void Keyspace::apply(const Splice& splice, Lookup* hint) {
     }
   }
   fresh->set_form(static_cast<unsigned>(splice.form));
-  entry_bytes_[splice.database] += entry_bytes(*fresh);
   place(splice.database, at, fresh);
   touched(splice.database, splice.key);
 }
@@ -205,15 +204,7 @@ Entry* with_key(EntryHeap& heap, const Entry& entry, std::string_view key) {
 void Keyspace::apply(const Rename& rename) {
   Lookup from = find(rename.database, rename.from);
   HF_CHECK(from.entry() != nullptr);
-  const UnixMs expire_at = from.expire_at;
-  const std::uint32_t clock = from.entry()->access_clock();
-  Entry* fresh = with_key(heap_, *from.entry(), rename.to);
-  entry_bytes_[rename.database] += fresh->allocated_bytes();
-  remove(rename.database, from, false);
-  Lookup to = find(rename.database, rename.to);
-  place(rename.database, to, fresh);
-  fresh->set_access_clock(clock);
-  databases_[rename.database]->set_expiry(to.where, expire_at);
+  move_entry(from, rename.database, rename.database, rename.to);
   touched(rename.database, rename.from);
   touched(rename.database, rename.to);
 }
@@ -221,17 +212,21 @@ void Keyspace::apply(const Rename& rename) {
 void Keyspace::apply(const Move& move) {
   Lookup from = find(move.database, move.key);
   HF_CHECK(from.entry() != nullptr);
-  const UnixMs expire_at = from.expire_at;
-  Entry* fresh = with_key(heap_, *from.entry(), move.key);
-  const std::size_t box_bytes = entry_bytes(*fresh) - fresh->allocated_bytes();
-  entry_bytes_[move.to_database] += fresh->allocated_bytes() + box_bytes;
-  entry_bytes_[move.database] -= box_bytes;
-  remove(move.database, from, false);
-  Lookup to = find(move.to_database, move.key);
-  place(move.to_database, to, fresh);
-  databases_[move.to_database]->set_expiry(to.where, expire_at);
+  move_entry(from, move.database, move.to_database, move.key);
   touched(move.database, move.key);
   touched(move.to_database, move.key);
+}
+
+void Keyspace::move_entry(Lookup& from, DatabaseIndex from_database, DatabaseIndex to_database,
+                          std::string_view key) {
+  const UnixMs expire_at = from.expire_at;
+  const std::uint32_t clock = from.entry()->access_clock();
+  Entry* fresh = with_key(heap_, *from.entry(), key);
+  remove(from_database, from, Box::kKeep);
+  Lookup to = find(to_database, key);
+  place(to_database, to, fresh);
+  fresh->set_access_clock(clock);
+  databases_[to_database]->set_expiry(to.where, expire_at);
 }
 
 void Keyspace::apply(const Copy& copy) {
@@ -250,9 +245,9 @@ void Keyspace::apply(const Copy& copy) {
     HF_CHECK(target->table.size() == source.table.size());
     fresh->set_box(target.release());
   }
-  entry_bytes_[copy.to_database] += entry_bytes(*fresh);
   Lookup to = find(copy.to_database, copy.to);
   place(copy.to_database, to, fresh);
+  fresh->set_access_clock(access_clock_);
   databases_[copy.to_database]->set_expiry(to.where, expire_at);
   touched(copy.to_database, copy.to);
 }
@@ -321,9 +316,9 @@ void Keyspace::apply(const HashPut& put, Lookup* hint) {
     const std::string_view packed = old != nullptr ? old->value() : std::string_view{};
     const unsigned form = put.shown_as_table || (old != nullptr && old->form() != 0) ? 1 : 0;
     Entry* fresh = nullptr;
-    if (const auto next = packed_with(packed, put.fields)) {
-      fresh = Entry::create(heap_, put.key, Kind::kPackedHash, next->size());
-      std::memcpy(fresh->value_data(), next->data(), next->size());
+    if (packed_with(packed, put.fields, packed_)) {
+      fresh = Entry::create(heap_, put.key, Kind::kPackedHash, packed_.size());
+      std::memcpy(fresh->value_data(), packed_.data(), packed_.size());
     } else {
       HashTable* hash = table_from_packed(packed);
       for (const FieldValue& field : put.fields) put_member(*hash, field);
@@ -331,7 +326,6 @@ void Keyspace::apply(const HashPut& put, Lookup* hint) {
       fresh->set_box(hash);
     }
     fresh->set_form(form);
-    entry_bytes_[put.database] += entry_bytes(*fresh);
     place(put.database, at, fresh);
   }
   touched(put.database, put.key);
@@ -346,17 +340,19 @@ void Keyspace::apply(const HashErase& erase, Lookup* hint) {
     HashTable& hash = *static_cast<HashTable*>(old->box());
     entry_bytes_[erase.database] -= hash.memory_bytes();
     for (const std::string_view field : erase.fields) erase_member(hash, field);
+    // Gives back the memory of emptied segments as it goes: a look at a few costs less than the
+    // erasing did.
+    hash.table.merge_slice(1 + erase.fields.size() / 16);
     entry_bytes_[erase.database] += hash.memory_bytes();
     if (hash.table.empty()) remove(erase.database, at);
   } else {
-    const std::string next = packed_without(old->value(), erase.fields);
-    if (packed_count(next) == 0) {
+    packed_without(old->value(), erase.fields, packed_);
+    if (packed_count(packed_) == 0) {
       remove(erase.database, at);
     } else {
-      Entry* fresh = Entry::create(heap_, erase.key, Kind::kPackedHash, next.size());
-      std::memcpy(fresh->value_data(), next.data(), next.size());
+      Entry* fresh = Entry::create(heap_, erase.key, Kind::kPackedHash, packed_.size());
+      std::memcpy(fresh->value_data(), packed_.data(), packed_.size());
       fresh->set_form(old->form());
-      entry_bytes_[erase.database] += fresh->allocated_bytes();
       place(erase.database, at, fresh);
     }
   }
@@ -371,8 +367,9 @@ UnixMs Keyspace::next_due() const {
 
 bool Keyspace::compact_slice(std::size_t budget) {
   for (std::size_t tried = 0; tried < databases_.size(); ++tried) {
-    if (databases_[compact_next_]->merge_slice(budget)) return true;
+    Table& table = *databases_[compact_next_];
     compact_next_ = (compact_next_ + 1) % databases_.size();
+    if (table.merge_slice(budget)) return true;
   }
   return false;
 }

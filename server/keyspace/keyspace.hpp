@@ -1,14 +1,16 @@
 // Keyspace is all data of a node: the databases, and the one function that changes them, `apply`.
 //
-// `find` is the probe; its Lookup may be handed to `apply`, which then does not probe again. What a mutation displaces goes to
-// the retire ring under the log index set by `begin_entry`. `apply` never fails: whoever emits a mutation has checked what
-// the mutation requires. Same mutations in the same order give the same content on every node; the layout may differ.
-// Not thread-safe; sees no clock.
+// `find` is the probe; its Lookup may be handed to `apply`, which then does not probe again. What a
+// mutation displaces goes to the retire ring under the log index set by `begin_entry`. `apply`
+// never fails: whoever emits a mutation has checked what the mutation requires. Same mutations in
+// the same order give the same content on every node; the layout may differ. Not thread-safe; sees
+// no clock.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -21,12 +23,14 @@
 
 namespace holdfast::keyspace {
 
-// Is told once for each key that a mutation touched, after the change. WATCH today; wake-ups and events later.
+// Is told once for each key that a mutation touched, after the change. WATCH today; wake-ups and
+// events later.
 class KeyObserver {
  public:
   virtual ~KeyObserver() = default;
   virtual void key_touched(DatabaseIndex database, std::string_view key) = 0;
-  // Before the change: every key of the database is about to go, or to change places with another database's.
+  // Before the change: every key of the database is about to go, or to change places with another
+  // database's.
   virtual void database_touched(DatabaseIndex database) = 0;
 };
 
@@ -58,6 +62,12 @@ class Keyspace {
 
   // Mutations that follow belong to this log entry.
   void begin_entry(LogIndex index) { index_ = index; }
+  // The same; keys that they make are stamped with `access_clock` (see Entry), as if just looked
+  // at.
+  void begin_entry(LogIndex index, std::uint32_t access_clock) {
+    index_ = index;
+    access_clock_ = access_clock;
+  }
   void apply(const Put& put, Lookup* at = nullptr);
   void apply(const Delete& del, Lookup* at = nullptr);
   void apply(const Expire& expire, Lookup* at = nullptr);
@@ -70,24 +80,36 @@ class Keyspace {
   void apply(const HashPut& put, Lookup* at = nullptr);
   void apply(const HashErase& erase, Lookup* at = nullptr);
 
-  // Bytes of entries, values and tables, by what the allocator sets aside for them; what is retired does not count.
+  // Bytes of entries, values and tables, by what the allocator sets aside for them; what is retired
+  // does not count.
   std::size_t used_bytes() const;
   // Of one entry with its value, as MEMORY USAGE shows it.
   static std::size_t entry_bytes(const Entry& entry);
 
   // The earliest time at which collect_due may have work, over all databases.
   UnixMs next_due() const;
-  bool free_slice(LogIndex committed, std::size_t units) { return retired_.free_slice(committed, units); }
+  bool free_slice(LogIndex committed, std::size_t units) {
+    return retired_.free_slice(committed, units);
+  }
   // Merges sparse segments after mass deletion. True if something was done.
   bool compact_slice(std::size_t budget);
   std::size_t resident_bytes() const { return heap_.resident_bytes(); }
+  // Bytes of all entries, retired ones included; not of what their boxes hold outside the heap.
+  std::size_t heap_bytes() const { return heap_.used_bytes(); }
 
  private:
   Lookup& located(DatabaseIndex database, std::string_view key, Lookup* at, Lookup& own) const;
   Entry* make_string(std::string_view key, const ValueView& value, StringForm form);
-  // Puts `fresh` in the looked-up place; the displaced entry is retired with its box, or bare.
-  void place(DatabaseIndex database, Lookup& at, Entry* fresh, bool retire_box = true);
-  void remove(DatabaseIndex database, Lookup& at, bool retire_box = true);
+  // Puts `fresh` in the looked-up place and retires what it displaces, whose expiry time and access
+  // clock it takes over.
+  void place(DatabaseIndex database, Lookup& at, Entry* fresh);
+  // Retires the located entry with its box, or without when the box lives on in another entry.
+  // `at` says "absent" afterwards, but not where.
+  enum class Box { kRetire, kKeep };
+  void remove(DatabaseIndex database, Lookup& at, Box box = Box::kRetire);
+  // The value goes along, box included, under the new key.
+  void move_entry(Lookup& from, DatabaseIndex from_database, DatabaseIndex to_database,
+                  std::string_view key);
   void touched(DatabaseIndex database, std::string_view key) {
     if (observer_ != nullptr) observer_->key_touched(database, key);
   }
@@ -101,7 +123,9 @@ class Keyspace {
   RetireRing retired_;
   std::vector<std::size_t> entry_bytes_;  // entries and values, by database
   std::vector<std::unique_ptr<Table>> databases_;
+  std::string packed_;  // scratch for the next packed hash
   LogIndex index_;
+  std::uint32_t access_clock_ = 0;
   KeyObserver* observer_ = nullptr;
   std::size_t compact_next_ = 0;
 };

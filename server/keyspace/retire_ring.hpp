@@ -1,7 +1,9 @@
-// RetireRing keeps what mutations displaced (entries, whole tables) until the log index that displaced them is committed, and
-// then frees it in slices, so that neither a DEL of a million fields nor a FLUSHALL costs more than its share of a turn.
+// RetireRing keeps what mutations displaced (entries, whole tables) until the log index that
+// displaced them is committed, and then frees it in slices, so that neither a DEL of a million
+// fields nor a FLUSHALL costs more than its share of a turn.
 //
-// Retired bytes no longer count as used. Not thread-safe. Work is counted in units of about one small entry or one chunk.
+// Retired bytes no longer count as used. Not thread-safe. Work is counted in units of about one
+// small entry or one chunk.
 #pragma once
 
 #include <cstddef>
@@ -24,14 +26,18 @@ class RetireRing {
 
   // With its box, or without when the box lives on in another entry.
   void retire(LogIndex index, Entry* entry) { ring_.push_back({index, entry, nullptr, true}); }
-  void retire_bare(LogIndex index, Entry* entry) { ring_.push_back({index, entry, nullptr, false}); }
+  void retire_bare(LogIndex index, Entry* entry) {
+    ring_.push_back({index, entry, nullptr, false});
+  }
   void retire(LogIndex index, std::unique_ptr<Table> table) {
     ring_.push_back({index, nullptr, std::move(table), true});
   }
 
   // Frees up to `units` of what was retired at or below `committed`. True if there is more to free.
   bool free_slice(LogIndex committed, std::size_t units);
-  bool empty() const { return ring_.empty() && tables_.empty() && hashes_.empty() && chunks_.empty(); }
+  bool empty() const {
+    return ring_.empty() && tables_.empty() && hashes_.empty() && chunks_.empty();
+  }
 
  private:
   struct Retired {
