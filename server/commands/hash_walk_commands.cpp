@@ -1,21 +1,18 @@
 // HSCAN and HRANDFIELD.
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <limits>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
 
 #include "base/random.hpp"
-#include "base/text.hpp"
 #include "protocol/resp/reply_writer.hpp"
 #include "server/client/client.hpp"
 #include "server/commands/context.hpp"
 #include "server/commands/hash_handlers.hpp"
+#include "server/commands/scan_options.hpp"
 #include "server/keyspace/hash_value.hpp"
 #include "server/keyspace/keyspace.hpp"
 #include "server/keyspace/mutation.hpp"
@@ -33,49 +30,6 @@ using keyspace::ValueView;
 
 // Redis answers all of a listpack at once; so do we up to its default limit.
 constexpr std::size_t kScannedWholeMax = 512;
-
-// As strtoul takes it: "", "-1" and "+7" are cursors.
-std::optional<std::uint64_t> parse_cursor(std::string_view text) {
-  text = text.substr(0, text.find('\0'));
-  if (!text.empty() && (text.front() == ' ' || (text.front() >= '\t' && text.front() <= '\r'))) {
-    return std::nullopt;
-  }
-  const std::string terminated(text);
-  char* end = nullptr;
-  errno = 0;
-  const std::uint64_t cursor = std::strtoull(terminated.c_str(), &end, 10);
-  if (*end != '\0' || errno == ERANGE) return std::nullopt;
-  return cursor;
-}
-
-struct ScanOptions {
-  std::size_t count = 10;
-  std::optional<std::string_view> pattern;
-};
-
-// Replies the error itself.
-std::optional<ScanOptions> scan_options(CommandContext& ctx, std::size_t first) {
-  ScanOptions options;
-  for (std::size_t i = first; i < ctx.argument_count(); i += 2) {
-    const bool has_value = i + 1 < ctx.argument_count();
-    if (has_value && ctx.argument_is(i, "count")) {
-      const auto count = ctx.integer_argument(i + 1);
-      if (!count.has_value()) return std::nullopt;
-      if (*count < 1) {
-        ctx.error(kSyntaxError);
-        return std::nullopt;
-      }
-      options.count = static_cast<std::size_t>(*count);
-    } else if (has_value && ctx.argument_is(i, "match")) {
-      options.pattern = ctx.argument(i + 1);
-      if (options.pattern == "*") options.pattern.reset();
-    } else {
-      ctx.error(kSyntaxError);
-      return std::nullopt;
-    }
-  }
-  return options;
-}
 
 // --- HRANDFIELD
 
@@ -139,8 +93,8 @@ void reply_distinct(CommandContext& ctx, const Entry& hash, std::size_t count, b
 }  // namespace
 
 void hscan(CommandContext& ctx) {
-  const auto cursor = parse_cursor(ctx.argument(2));
-  if (!cursor.has_value()) return ctx.error("ERR invalid cursor");
+  const auto cursor = cursor_argument(ctx, 2);
+  if (!cursor.has_value()) return;
   const Lookup hash = ctx.read(ctx.argument(1));
   if (!ctx.check_type(hash, ValueType::kHash)) return;
   if (!hash) {
@@ -149,14 +103,12 @@ void hscan(CommandContext& ctx) {
     ctx.reply().array(0);
     return;
   }
-  const auto options = scan_options(ctx, 3);
+  const auto options = scan_options(ctx, 3, false);
   if (!options.has_value()) return;
 
   std::vector<FieldValue> found;
   const auto collect = [&](std::string_view field, const ValueView& value) {
-    if (!options->pattern.has_value() || glob_match(*options->pattern, field)) {
-      found.push_back({field, value});
-    }
+    if (options->matches(field)) found.push_back({field, value});
   };
   const Entry& entry = *hash.entry();
   std::uint64_t next = 0;
