@@ -29,13 +29,16 @@ std::optional<std::int64_t> parse_header_int(std::string_view text) {
 
 std::size_t RequestParser::memory_bytes() const {
   std::size_t bytes = capacity_ + positions_.capacity() * sizeof(Position) +
-                      arguments_.capacity() * sizeof(Argument);
+                      arguments_.capacity() * sizeof(Argument) + requests_.capacity() * sizeof(Request);
   for (const Chunked& chunked : large_) bytes += chunked.memory_bytes();
   return bytes;
 }
 
 void RequestParser::release_if_empty() {
-  if (has_unparsed() || !large_.empty()) return;
+  if (has_unparsed()) return;
+  requests_.clear();
+  current_ = 0;
+  large_.clear();
   buffer_.reset();
   capacity_ = request_begin_ = begin_ = end_ = 0;
   std::vector<Position>().swap(positions_);
@@ -65,10 +68,11 @@ std::pair<char*, std::size_t> RequestParser::read_room() {
     const auto [room, byte_count] = large_.back().tail();
     return {room, std::min(byte_count, static_cast<std::size_t>(large_left_))};
   }
+  HF_CHECK(current_ >= requests_.size());
   // A buffer that one big pipeline has grown goes back to its usual size once it is empty.
   if (begin_ == end_ && !request_begun() && capacity_ > 4 * kReadBytes) release_if_empty();
   const std::size_t usual = capacity_ - end_ >= kReadBytes / 2 ? capacity_ - end_ : kReadBytes;
-  make_room(usual);
+  make_room(std::max(usual, std::exchange(wanted_bytes_, 0)));
   return {buffer_.get() + end_, capacity_ - end_};
 }
 
@@ -83,30 +87,59 @@ void RequestParser::commit(std::size_t byte_count) {
 }
 
 ParseStatus RequestParser::fail(std::string text) {
-  failed_ = true;
   error_ = "ERR Protocol error: " + text;
   return ParseStatus::kError;
 }
 
-void RequestParser::begin_request() {
-  request_begin_ = begin_;
-  positions_.clear();
-  arguments_.clear();
-  large_.clear();
+ParseStatus RequestParser::next() {
+  if (current_ + 1 < requests_.size()) {
+    ++current_;
+    return ParseStatus::kRequest;
+  }
+  if (batch_end_ == ParseStatus::kError) {
+    requests_.clear();
+    return ParseStatus::kError;
+  }
+  parse_ahead();
+  return requests_.empty() ? batch_end_ : ParseStatus::kRequest;
 }
 
-ParseStatus RequestParser::next() {
-  if (failed_) return ParseStatus::kError;
+void RequestParser::parse_ahead() {
+  requests_.clear();
+  arguments_.clear();
+  current_ = 0;
+  if (!request_begun()) large_.clear();
+  // What a request may be can change by the one before it (AUTH), so there is no looking ahead before authentication.
+  const std::size_t ahead = limits_.authenticated ? kRequestsAhead : 1;
+  while (requests_.size() < ahead) {
+    const std::size_t first = arguments_.size();
+    const ParseStatus status = parse_one();
+    if (status == ParseStatus::kError) {
+      batch_end_ = status;
+      break;
+    }
+    if (status == ParseStatus::kNeedMore) break;
+    requests_.push_back({first, arguments_.size() - first});
+    if (!large_.empty() || inline_ended_) break;  // their bytes are kept for one request only
+  }
+  inline_ended_ = false;
+  batch_new_ = requests_.size() > 0;
+}
+
+ParseStatus RequestParser::parse_one() {
   while (true) {
     if (!request_begun()) {
-      begin_request();
+      request_begin_ = begin_;
+      positions_.clear();
       if (begin_ == end_) {
-        begin_ = end_ = request_begin_ = 0;
+        if (requests_.empty()) begin_ = end_ = request_begin_ = 0;
         return ParseStatus::kNeedMore;
       }
       if (buffer_[begin_] != '*') {
+        const std::size_t first = arguments_.size();
         const ParseStatus status = parse_inline();
-        if (status == ParseStatus::kRequest && arguments_.empty()) continue;  // an empty line
+        if (status == ParseStatus::kRequest && arguments_.size() == first) continue;  // an empty line
+        inline_ended_ = status == ParseStatus::kRequest;
         return status;
       }
       const ParseStatus status = parse_array_header();
@@ -188,7 +221,7 @@ ParseStatus RequestParser::parse_array() {
     const std::size_t needed = static_cast<std::size_t>(bulk_length_) + 2;
     if (end_ - begin_ < needed) {
       if (end_ - request_begin_ > limits_.buffer_bytes_max) return fail("too big query buffer");
-      make_room(needed - (end_ - begin_));
+      wanted_bytes_ = needed - (end_ - begin_);
       return ParseStatus::kNeedMore;
     }
     begin_ += needed;

@@ -41,11 +41,6 @@ Lookup Keyspace::find(DatabaseIndex database, std::string_view key) const {
   return lookup;
 }
 
-void Keyspace::prefetch(DatabaseIndex database, std::string_view key) const {
-  const Table& table = *databases_[database];
-  table.prefetch(table.hash_of(key));
-}
-
 Lookup& Keyspace::located(DatabaseIndex database, std::string_view key, Lookup* at,
                           Lookup& own) const {
   if (at != nullptr) return *at;

@@ -57,8 +57,6 @@ class Keyspace {
   void set_observer(KeyObserver* observer) { observer_ = observer; }
 
   Lookup find(DatabaseIndex database, std::string_view key) const;
-  // Starts loading what find will need.
-  void prefetch(DatabaseIndex database, std::string_view key) const;
 
   // Mutations that follow belong to this log entry.
   void begin_entry(LogIndex index) { index_ = index; }

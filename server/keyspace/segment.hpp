@@ -102,8 +102,24 @@ class Segment {
     entry = nullptr;
     return at;
   }
-  const std::uint64_t* home_slot(std::uint64_t hash) const {
-    return &slots_[home(bits_of_hash(hash))];
+  // Starts loading the slots and expiry times where `hash` is at home, and then, when these have come, the entries that find
+  // would look at.
+  void prefetch_slots(std::uint64_t hash) const {
+    const std::uint32_t at = home(bits_of_hash(hash));
+    __builtin_prefetch(&slots_[at]);
+    if (form_ == Form::kNarrow) __builtin_prefetch(&narrow()[at]);
+  }
+  void prefetch_entry(std::uint64_t hash) const {
+    const std::uint64_t bits = bits_of_hash(hash);
+    for (std::uint32_t at = home(bits);; ++at) {
+      const std::uint64_t slot = slots_[at];
+      if (slot == 0 || bits_of_slot(slot) > bits) return;
+      if (bits_of_slot(slot) != bits) continue;
+      const char* entry = reinterpret_cast<const char*>(entry_of(slot));
+      __builtin_prefetch(entry);
+      __builtin_prefetch(entry + 64);
+      return;
+    }
   }
   std::uint64_t slot(std::uint32_t at) const { return slots_[at]; }
   // True if the entry whose slot this would be stands there.

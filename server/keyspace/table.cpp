@@ -67,10 +67,8 @@ Locator Table::find(std::uint64_t hash, std::string_view key) const {
   return where;
 }
 
-void Table::prefetch(std::uint64_t hash) const {
-  const std::uint64_t* slot = segment_of(hash)->home_slot(hash);
-  __builtin_prefetch(slot);
-}
+void Table::prefetch_slots(std::uint64_t hash) const { segment_of(hash)->prefetch_slots(hash); }
+void Table::prefetch_entry(std::uint64_t hash) const { segment_of(hash)->prefetch_entry(hash); }
 
 void Table::check(const Locator& where) const {
   HF_CHECK(where.version == version_ && where.entry != nullptr &&

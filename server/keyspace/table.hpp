@@ -68,8 +68,9 @@ class Table {
 
   Locator find(std::uint64_t hash, std::string_view key) const;
   Locator find(std::string_view key) const { return find(hash_of(key), key); }
-  // Starts loading what find(hash) will need first.
-  void prefetch(std::uint64_t hash) const;
+  // Start loading what find(hash) will need: first the slots, and some time later the entry.
+  void prefetch_slots(std::uint64_t hash) const;
+  void prefetch_entry(std::uint64_t hash) const;
 
   // REQUIRES: `where` came from find for the entry's key, and is absent. Afterwards it locates the
   // entry.

@@ -87,9 +87,25 @@ Step Node::run_one(Client& client, const TimePoint& now) {
       }
       case resp::ParseStatus::kRequest: break;
     }
+    if (client.parser.batch_is_new() && client.parser.upcoming_count() > 1) prefetch_upcoming(client);
   }
   client.last_interaction_us = now.mono_us;
   return dispatch(client, now);
+}
+
+// The requests of a pipeline wait for memory together instead of one after the other. Taking the first argument for the key
+// is right for all that matters, and harmless where it is wrong.
+void Node::prefetch_upcoming(const Client& client) const {
+  const keyspace::Table& table = state_.keyspace.table(client.database);
+  std::array<std::uint64_t, resp::kRequestsAhead> hashes;
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < client.parser.upcoming_count(); ++i) {
+    const resp::Arguments arguments = client.parser.upcoming(i);
+    if (arguments.size() < 2) continue;
+    hashes[count] = table.hash_of(arguments[1].bytes);
+    table.prefetch_slots(hashes[count++]);
+  }
+  for (std::size_t i = 0; i < count; ++i) table.prefetch_entry(hashes[i]);
 }
 
 const CommandSpec* Node::resolve(Client& client, resp::Arguments arguments) {

@@ -59,6 +59,7 @@ class Node {
   commands::ServerState& state() { return state_; }
 
  private:
+  void prefetch_upcoming(const client::Client& client) const;
   Step dispatch(client::Client& client, const TimePoint& now);
   const commands::CommandSpec* resolve(client::Client& client, resp::Arguments arguments);
   void refuse(client::Client& client, const commands::CommandSpec* spec, std::string_view error);

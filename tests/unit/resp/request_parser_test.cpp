@@ -118,6 +118,23 @@ TEST_CASE("malformed requests get Redis's protocol errors", "[parser]") {
   }
 }
 
+TEST_CASE("requests before a malformed one are carried out once", "[parser]") {
+  const Parsed parsed = parse(request({"SET", "a", "b"}) + request({"PING"}) + "*1\r\n+x\r\n");
+  CHECK(parsed.requests == Requests{{"SET", "a", "b"}, {"PING"}});
+  CHECK(parsed.error == "ERR Protocol error: expected '$', got '+'");
+}
+
+TEST_CASE("a pipeline longer than the look-ahead comes whole", "[parser]") {
+  std::string bytes;
+  Requests expected;
+  for (int i = 0; i < 1000; ++i) {
+    expected.push_back({"GET", std::to_string(i)});
+    bytes += request(expected.back());
+  }
+  CHECK(parse(bytes).requests == expected);
+  CHECK(parse(bytes, 100).requests == expected);
+}
+
 TEST_CASE("before authentication only small requests are taken", "[parser]") {
   CHECK(parse("*11\r\n", 0, false).error == "ERR Protocol error: unauthenticated multibulk length");
   CHECK(parse("*2\r\n$4\r\nAUTH\r\n$16385\r\n", 0, false).error ==
