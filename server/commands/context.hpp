@@ -80,8 +80,6 @@ class CommandContext {
   std::uint32_t access_clock() const {
     return static_cast<std::uint32_t>(now_.unix_ms / 1000) & 0xffffff;
   }
-  // For an entry that an emit through `at` made or replaced: it was accessed now. `apply` sees no clock.
-  void stamp(const keyspace::Lookup& at) { at.entry()->set_access_clock(access_clock()); }
 
   // --- what is answered
   resp::ReplyWriter& reply() { return reply_; }

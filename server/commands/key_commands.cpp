@@ -156,10 +156,7 @@ void copy(CommandContext& ctx) {
   const bool found = bool(ctx.read(from));
   ++(found ? ctx.server().statistics.keyspace_hits : ctx.server().statistics.keyspace_misses);
   const bool allowed = found && (!ctx.read(target, to) || replace);
-  if (allowed) {
-    ctx.emit(keyspace::Copy{ctx.database(), from, target, to});
-    ctx.stamp(ctx.server().keyspace.find(target, to));
-  }
+  if (allowed) ctx.emit(keyspace::Copy{ctx.database(), from, target, to});
   ctx.reply().integer(allowed ? 1 : 0);
 }
 
@@ -189,10 +186,8 @@ void object_encoding(CommandContext& ctx) {
   const Lookup lookup = look(ctx, ctx.argument(2));
   if (!lookup) {
     ctx.reply().null();
-  } else if (keyspace::type_of(*lookup.entry()) == ValueType::kString) {
-    ctx.reply().bulk(string_encoding(*lookup.entry()));
   } else {
-    ctx.reply().bulk(lookup.entry()->form() != 0 ? "hashtable" : "listpack");
+    ctx.reply().bulk(encoding_name(*lookup.entry()));
   }
 }
 
@@ -344,6 +339,11 @@ const CommandSpec kCommands[] = {
 };
 
 }  // namespace
+
+std::string_view encoding_name(const Entry& entry) {
+  if (keyspace::type_of(entry) == ValueType::kString) return string_encoding(entry);
+  return entry.form() != 0 ? "hashtable" : "listpack";
+}
 
 std::span<const CommandSpec> key_commands() {
   return kCommands;

@@ -126,18 +126,6 @@ std::optional<UnixMs> expiry_argument(CommandContext& ctx, const SetOptions& opt
   return expiry_argument(ctx, options.time_index, static_cast<SetOption>(options.bits & kTimes));
 }
 
-void put_at(CommandContext& ctx, const Put& put, Lookup& at) {
-  ctx.emit(put, &at);
-  ctx.stamp(at);
-}
-
-// For what replaces the key whatever it was: one probe and no look. An overdue predecessor needs no
-// deletion of its own.
-void put_blindly(CommandContext& ctx, const Put& put) {
-  Lookup at = ctx.server().keyspace.find(put.database, put.key);
-  put_at(ctx, put, at);
-}
-
 // Answers as GET does, and counts as a read whatever the command. False: the key holds no string.
 bool reply_current(CommandContext& ctx, const Lookup& lookup) {
   if (!ctx.spec().has(kReadonly)) {
@@ -167,8 +155,10 @@ void set_with_options(CommandContext& ctx, Put& put) {
   } else if (options->has(kKeepTtl)) {
     put.ttl = TtlChange::kKeep;
   }
+  // What replaces the key whatever it was need not look; an overdue predecessor needs no deletion
+  // of its own.
   if (!options->has(kNx | kXx | kGet | kKeepTtl)) {
-    put_blindly(ctx, put);
+    ctx.emit(put);
     ctx.reply().ok();
     return;
   }
@@ -178,7 +168,7 @@ void set_with_options(CommandContext& ctx, Put& put) {
     if (!options->has(kGet)) ctx.reply().null();
     return;
   }
-  put_at(ctx, put, at);
+  ctx.emit(put, &at);
   if (!options->has(kGet)) ctx.reply().ok();
 }
 
@@ -188,14 +178,14 @@ void set(CommandContext& ctx) {
     set_with_options(ctx, put);
     return;
   }
-  put_blindly(ctx, put);
+  ctx.emit(put);
   ctx.reply().ok();
 }
 
 void set_expiring(CommandContext& ctx, SetOption unit) {
   const auto expire_at = expiry_argument(ctx, 2, unit);
   if (!expire_at.has_value()) return;
-  put_blindly(ctx, {ctx.database(), ctx.argument(1), ctx.value(3), TtlChange::kSet, *expire_at});
+  ctx.emit(Put{ctx.database(), ctx.argument(1), ctx.value(3), TtlChange::kSet, *expire_at});
   ctx.reply().ok();
 }
 
@@ -210,14 +200,14 @@ void setnx(CommandContext& ctx) {
   const std::string_view key = ctx.argument(1);
   Lookup at = ctx.read(key);
   const bool absent = !at;
-  if (absent) put_at(ctx, {ctx.database(), key, ctx.value(2)}, at);
+  if (absent) ctx.emit(Put{ctx.database(), key, ctx.value(2)}, &at);
   ctx.reply().integer(absent ? 1 : 0);
 }
 
 void getset(CommandContext& ctx) {
   const std::string_view key = ctx.argument(1);
   Lookup at = ctx.read(key);
-  if (reply_current(ctx, at)) put_at(ctx, {ctx.database(), key, ctx.value(2)}, at);
+  if (reply_current(ctx, at)) ctx.emit(Put{ctx.database(), key, ctx.value(2)}, &at);
 }
 
 void getdel(CommandContext& ctx) {
@@ -266,7 +256,7 @@ bool check_pairs(CommandContext& ctx) {
 
 void put_pairs(CommandContext& ctx) {
   for (std::size_t i = 1; i < ctx.argument_count(); i += 2) {
-    put_blindly(ctx, {ctx.database(), ctx.argument(i), ctx.value(i + 1)});
+    ctx.emit(Put{ctx.database(), ctx.argument(i), ctx.value(i + 1)});
   }
 }
 

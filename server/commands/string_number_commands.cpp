@@ -41,16 +41,10 @@ bool check_length(CommandContext& ctx, std::uint64_t offset, std::uint64_t added
   return false;
 }
 
-void splice_at(CommandContext& ctx, const Splice& splice, Lookup& at) {
-  ctx.emit(splice, &at);
-  ctx.stamp(at);
-}
-
 // The number's text takes the place of the value and keeps its expiry time.
 void put_number(CommandContext& ctx, std::string_view key, std::string_view text, StringForm form,
                 Lookup& at) {
   ctx.emit(Put{ctx.database(), key, {text}, TtlChange::kKeep, 0, form}, &at);
-  ctx.stamp(at);
 }
 
 void add_integer(CommandContext& ctx, std::int64_t increment) {
@@ -174,7 +168,7 @@ void setrange(CommandContext& ctx) {
   }
   const auto begin = static_cast<std::uint64_t>(*offset);
   if (!check_length(ctx, begin, patch.size())) return;
-  splice_at(ctx, {ctx.database(), key, begin, patch}, at);
+  ctx.emit(Splice{ctx.database(), key, begin, patch}, &at);
   ctx.reply().integer(
       static_cast<std::int64_t>(std::max<std::uint64_t>(size, begin + patch.size())));
 }
@@ -188,7 +182,7 @@ void append(CommandContext& ctx) {
   // A string that APPEND makes is one like SET's; one that it changes is raw from then on.
   if (at && !check_length(ctx, size, tail.size())) return;
   const StringForm form = at ? StringForm::kRaw : StringForm::kByContent;
-  splice_at(ctx, {ctx.database(), key, size, tail, form}, at);
+  ctx.emit(Splice{ctx.database(), key, size, tail, form}, &at);
   ctx.reply().integer(static_cast<std::int64_t>(size + tail.size()));
 }
 
