@@ -87,9 +87,8 @@ TimingWheel::Node* TimingWheel::pop_due(UnixMs now, std::size_t& steps) {
   while (true) {
     const Earliest found = earliest();
     if (found.place == kNowhere || found.start > now) {
-      // Nothing stands between the wheel's time and now, so every node keeps its place's meaning
-      // only if it is not passed; time moves to now, and nodes step down as their slots come up.
-      time_ = std::max(time_, std::min(now, found.start - 1));
+      // Every slot before now is empty, so that no node's place changes its meaning.
+      time_ = std::max(time_, now);
       return nullptr;
     }
     Node* node = slots_[found.place];

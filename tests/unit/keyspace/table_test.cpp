@@ -1,7 +1,13 @@
 #include "server/keyspace/table.hpp"
 
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <catch2/catch.hpp>
 #include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <functional>
 #include <set>
 #include <unordered_map>
 
@@ -58,6 +64,27 @@ struct Fixture {
   Table table;
 };
 
+// A quarter of all keys in the lower half of the hash space: its segments are shallower.
+std::uint64_t skewed_hash(std::uint64_t seed, std::string_view key) {
+  const std::uint64_t hash = key_hash(seed, key);
+  return (hash & 3) == 0 ? hash >> 1 : hash >> 1 | std::uint64_t{1} << 63;
+}
+
+// Whether `run` ends the process.
+bool stops_the_process(const std::function<void()>& run) {
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    if (std::freopen("/dev/null", "w", stderr) == nullptr) _exit(0);
+    for (int signal : {SIGABRT, SIGILL, SIGTRAP}) std::signal(signal, SIG_DFL);  // not Catch's
+    run();
+    _exit(0);
+  }
+  int status = 0;
+  waitpid(child, &status, 0);
+  return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+}
+
 }  // namespace
 
 TEST_CASE("a table deep enough to hash its keys again keeps them all, up and down",
@@ -102,6 +129,43 @@ TEST_CASE("empty tables are small and give back what they had", "[keyspace][tabl
   fixture.merge_all();
   CHECK(fixture.table.memory_bytes() == empty);
   CHECK(fixture.table.segment_count() == 0);
+}
+
+TEST_CASE("a deep table gives back its directory, and arrays before any merging",
+          "[keyspace][table]") {
+  Fixture fixture(kCollectionSubdirectoryBits);
+  const std::size_t empty = fixture.table.memory_bytes();
+  for (std::uint64_t i = 0; i < 60'000; ++i) fixture.add(key_of(i));
+  const std::size_t full = fixture.table.memory_bytes();
+  for (std::uint64_t i = 0; i < 60'000; ++i) fixture.remove(key_of(i));
+  CHECK(fixture.table.memory_bytes() < full / 20);
+  fixture.merge_all();
+  CHECK(fixture.table.memory_bytes() == empty);
+}
+
+TEST_CASE("a stale locator stops the process", "[keyspace][table]") {
+  Fixture fixture(kCollectionSubdirectoryBits);
+  fixture.add("a");
+  CHECK_FALSE(stops_the_process([&] {
+    Locator where = fixture.table.find("a");
+    fixture.table.set_expiry(where, kNow);
+    fixture.table.erase(where);
+  }));
+  CHECK(stops_the_process([&] {
+    Locator where = fixture.table.find("a");
+    fixture.add("b");
+    fixture.table.erase(where);
+  }));
+  CHECK(stops_the_process([&] {
+    Locator where = fixture.table.find("a");
+    fixture.table.erase(where);
+    fixture.table.set_expiry(where, kNow);
+  }));
+  CHECK(stops_the_process([&] {
+    Locator where = fixture.table.find("b");
+    fixture.add("c");
+    fixture.table.insert(where, Entry::create(fixture.heap, "b", Kind::kString, 0));
+  }));
 }
 
 TEST_CASE("a scan meets every entry that stays, while others come and go", "[keyspace][scan]") {
@@ -262,6 +326,40 @@ TEST_CASE("an entry is due at its millisecond and not before; extended ones are 
   CHECK(fixture.table.next_due() > now);
 }
 
+TEST_CASE("the few that expire are found on time after splits and merges", "[keyspace][expiry]") {
+  Fixture fixture(kCollectionSubdirectoryBits);
+  constexpr std::uint64_t kCount = 40'000;
+  std::set<UnixMs> due;
+  const auto is_few = [](std::uint64_t i) { return i % 1'000 == 7; };
+  const auto time_of = [](std::uint64_t i) { return kNow + static_cast<UnixMs>(i * 31 % 40'000); };
+  for (std::uint64_t i = 0; i < kCount; ++i) {
+    fixture.add(key_of(i), is_few(i) ? time_of(i) : kNoExpiry);
+    if (is_few(i)) due.insert(time_of(i));
+  }
+  const auto expire_until = [&](UnixMs end) {
+    while (fixture.table.next_due() < end) {
+      const UnixMs now = fixture.table.next_due();
+      Entry* out[4];
+      const std::size_t count = fixture.table.collect_due(now, out, 4);
+      for (std::size_t i = 0; i < count; ++i) {
+        const std::string key(out[i]->key());
+        EXPECT_HERE(due.erase(now) == 1 && fixture.expiry(key) == now);
+        fixture.remove(key);
+      }
+    }
+    EXPECT_HERE(due.empty() || *due.begin() >= end);
+  };
+  const std::size_t segments = fixture.table.segment_count();
+  expire_until(kNow + 20'000);
+  for (std::uint64_t i = 0; i < kCount; ++i)
+    if (!is_few(i) && i % 10 != 0) fixture.remove(key_of(i));
+  fixture.merge_all();
+  CHECK(fixture.table.segment_count() < segments / 2);
+  expire_until(kNow + 50'000);
+  CHECK(due.empty());
+  CHECK(fixture.table.expiring_count() == 0);
+}
+
 TEST_CASE("is_expired holds from the millisecond on", "[keyspace][expiry]") {
   CHECK_FALSE(is_expired(kNoExpiry, kNow));
   CHECK_FALSE(is_expired(kNow + 1, kNow));
@@ -307,6 +405,17 @@ TEST_CASE("random picks are even", "[keyspace][random]") {
       EXPECT_HERE(std::stoull(std::string(entry->key().substr(4))) % 10 == 0);
     }
   }
+}
+
+TEST_CASE("random picks are even between shallow and deep segments", "[keyspace][random]") {
+  Fixture fixture(kCollectionSubdirectoryBits, skewed_hash);
+  for (std::uint64_t i = 0; i < 420'000; ++i) fixture.add(key_of(i));
+  REQUIRE(fixture.table.segment_count() > 512);
+  Random random(5);
+  int lower = 0;
+  for (int i = 0; i < 40'000; ++i)
+    lower += fixture.table.hash_of(fixture.table.random_entry(random)->key()) >> 63 == 0 ? 1 : 0;
+  CHECK(std::abs(lower - 10'000) < 500);
 }
 
 TEST_CASE("random picks find the only candidate", "[keyspace][random]") {
