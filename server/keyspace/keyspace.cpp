@@ -66,6 +66,18 @@ std::size_t Keyspace::used_bytes() const {
   return bytes;
 }
 
+namespace {
+
+void copy_value(const ValueView& value, char* to) {
+  if (value.chunks != nullptr) {
+    value.chunks->copy_out(0, value.size(), to);
+  } else if (!value.bytes.empty()) {
+    std::memcpy(to, value.bytes.data(), value.bytes.size());
+  }
+}
+
+}  // namespace
+
 Entry* Keyspace::make_string(std::string_view key, const ValueView& value, StringForm form) {
   Entry* entry = nullptr;
   if (value.size() >= kChunkedBytesMin) {
@@ -75,11 +87,7 @@ Entry* Keyspace::make_string(std::string_view key, const ValueView& value, Strin
     entry->set_box(chunks.release());
   } else {
     entry = Entry::create(heap_, key, Kind::kString, value.size());
-    if (value.chunks != nullptr) {
-      value.chunks->copy_out(0, value.size(), entry->value_data());
-    } else if (!value.bytes.empty()) {
-      std::memcpy(entry->value_data(), value.bytes.data(), value.bytes.size());
-    }
+    copy_value(value, entry->value_data());
   }
   entry->set_form(static_cast<unsigned>(form));
   return entry;
@@ -173,9 +181,7 @@ void Keyspace::apply(const Splice& splice, Lookup* hint) {
     char* data = fresh->value_data();
     if (!old.bytes.empty()) std::memcpy(data, old.bytes.data(), old.bytes.size());
     std::memset(data + old.size(), 0, size - old.size());
-    if (!splice.value.bytes.empty()) {
-      std::memcpy(data + splice.offset, splice.value.bytes.data(), splice.value.bytes.size());
-    }
+    copy_value(splice.value, data + splice.offset);
   }
   fresh->set_form(static_cast<unsigned>(splice.form));
   place(splice.database, at, fresh);
