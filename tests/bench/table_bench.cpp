@@ -1,7 +1,7 @@
 // Figures of the table alone: bytes and nanoseconds per entry while it grows to a few million
 // sessions. Not a test.
 //
-//   table_bench [millions=4]
+//   table_bench [millions=4] [subdirectory bits=8]
 #include <sys/resource.h>
 #include <time.h>
 
@@ -82,7 +82,8 @@ struct Percentiles {
 int main(int argc, char** argv) {
   const std::uint64_t target = (argc > 1 ? std::strtoull(argv[1], nullptr, 10) : 4) * 1'000'000;
   EntryHeap heap;
-  Table table(heap, 12345, kKeyspaceSubdirectoryBits);
+  const int bits = argc > 2 ? std::atoi(argv[2]) : kKeyspaceSubdirectoryBits;
+  Table table(heap, 12345, bits);
   std::printf("empty: %zu bytes\n", table.memory_bytes());
   const std::size_t rss_before = rss_bytes();
   Random random(1);
