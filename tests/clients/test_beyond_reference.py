@@ -1,4 +1,4 @@
-"""What Holdfast has and redis-server 7.0 does not: drivers send it, the replies are those of Redis 7.2."""
+"""Where Holdfast is ahead of redis-server 7.0: the replies are those of Redis 7.2. And where it is stricter by choice."""
 
 import pytest
 
@@ -51,3 +51,13 @@ def test_the_handshake_of_new_drivers_is_refused_politely(holdfast):
 
 def test_no_sentinel_on_the_data_port(holdfast):
     assert holdfast.call("SENTINEL", "MASTERS").startswith("ERR unknown command 'SENTINEL'")
+
+
+def test_more_than_a_million_arguments_are_refused(holdfast):
+    """The documented limit of 1,048,576 (redis-server 7.0 itself goes on to 2^31 - 1)."""
+    with holdfast.connect() as connection:
+        connection.send(b"*1048577\r\n")
+        assert connection.read_to_end(5) == (b"-ERR Protocol error: invalid multibulk length\r\n", True)
+    with holdfast.connect() as connection:
+        connection.send(b"*1048576\r\n$4\r\nMGET\r\n" + b"$1\r\nk\r\n" * 1048575)
+        assert connection.read() == [None] * 1048575
