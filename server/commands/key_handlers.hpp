@@ -13,6 +13,8 @@ namespace holdfast::commands {
 keyspace::Lookup look(CommandContext& ctx, std::string_view key);
 // What TYPE answers.
 std::string_view type_name(const keyspace::Entry& entry);
+// What OBJECT ENCODING answers.
+std::string_view encoding_name(const keyspace::Entry& entry);
 
 // key_expiry_commands.cpp
 void expire(CommandContext& ctx);

@@ -24,8 +24,14 @@ struct Statistics {
   std::uint64_t error_replies = 0;
   std::uint64_t operations_per_second = 0;
   std::uint64_t used_bytes_peak = 0;
-  std::vector<CommandStatistics> by_command;       // by CommandSpec::number
-  std::map<std::string, std::uint64_t> by_error;   // prefix ("ERR", "WRONGTYPE") -> count
+  std::vector<CommandStatistics> by_command;      // by CommandSpec::number
+  std::map<std::string, std::uint64_t> by_error;  // prefix ("ERR", "WRONGTYPE") -> count
+
+  // What the host had counted at the last reset; shown is what came since.
+  std::uint64_t input_bytes_before = 0;
+  std::uint64_t output_bytes_before = 0;
+  std::uint64_t connections_received_before = 0;
+  std::uint64_t connections_rejected_before = 0;
 };
 
 }  // namespace holdfast::commands

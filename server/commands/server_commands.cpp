@@ -1,0 +1,154 @@
+// Commands about the server as a whole: time, shutdown, replication, persistence, cluster. A lone
+// node without persistence answers honestly: it has no replicas, nothing is saved, cluster support
+// is disabled.
+#include <fmt/format.h>
+
+#include <string>
+
+#include "server/commands/container.hpp"
+#include "server/commands/context.hpp"
+#include "server/commands/server_handlers.hpp"
+#include "server/commands/table.hpp"
+#include "server/commands/version.hpp"
+
+namespace holdfast::commands {
+
+namespace {
+
+constexpr std::string_view kNoPersistenceError =
+    "ERR This server has no persistence yet: its data lives in memory only and nothing was saved";
+
+void cluster_disabled(CommandContext& ctx) {
+  ctx.error("ERR This instance has cluster support disabled");
+}
+
+void lolwut(CommandContext& ctx) {
+  if (ctx.argument_count() >= 3 && ctx.argument_is(1, "version") && !ctx.integer_argument(2))
+    return;
+  ctx.reply().verbatim(
+      fmt::format("  |\\   /|\n  | \\ / |   Redis ver. {}\n  |  X  |   Holdfast ver. {}\n  | / \\ "
+                  "|   it holds fast\n  |/   \\|\n",
+                  kRedisVersion, HOLDFAST_VERSION));
+}
+
+void time(CommandContext& ctx) {
+  ctx.reply().array(2);
+  ctx.reply().bulk_integer(ctx.now().unix_us / 1'000'000);
+  ctx.reply().bulk_integer(ctx.now().unix_us % 1'000'000);
+}
+
+void role(CommandContext& ctx) {
+  ctx.reply().array(3);
+  ctx.reply().bulk("master");
+  ctx.reply().integer(0);
+  ctx.reply().array(0);
+}
+
+void replicaof(CommandContext& ctx) {
+  if (ctx.argument_is(1, "no") && ctx.argument_is(2, "one")) {
+    ctx.reply().ok();
+    return;
+  }
+  constexpr std::string_view kPortError = "ERR Invalid master port";
+  const auto port = ctx.integer_argument(2, kPortError);
+  if (!port) return;
+  if (*port < 0 || *port > 65535) {
+    ctx.error(kPortError);
+    return;
+  }
+  ctx.error("ERR This server has no replication yet: it cannot become a replica of another");
+}
+
+// No replica will ever acknowledge, so there is nothing to wait for.
+void wait(CommandContext& ctx) {
+  if (!ctx.integer_argument(1)) return;
+  const auto timeout_ms = ctx.integer_argument(2, "ERR timeout is not an integer or out of range");
+  if (!timeout_ms) return;
+  if (*timeout_ms < 0) {
+    ctx.error("ERR timeout is negative");
+    return;
+  }
+  ctx.reply().integer(0);
+}
+
+void save(CommandContext& ctx) {
+  ctx.error(kNoPersistenceError);
+}
+
+void bgsave(CommandContext& ctx) {
+  if (ctx.argument_count() > 2 || (ctx.argument_count() == 2 && !ctx.argument_is(1, "schedule"))) {
+    ctx.error(kSyntaxError);
+    return;
+  }
+  ctx.error(kNoPersistenceError);
+}
+
+void lastsave(CommandContext& ctx) {
+  const ServerState& server = ctx.server();
+  ctx.reply().integer(
+      (server.last_save_unix_ms != 0 ? server.last_save_unix_ms : server.started.unix_ms) / 1000);
+}
+
+void shutdown(CommandContext& ctx) {
+  bool with_save = false;
+  bool without_save = false;
+  bool hurried = false;
+  bool abort = false;
+  for (std::size_t i = 1; i < ctx.argument_count(); ++i) {
+    if (ctx.argument_is(i, "save")) {
+      with_save = true;
+    } else if (ctx.argument_is(i, "nosave")) {
+      without_save = true;
+    } else if (ctx.argument_is(i, "now") || ctx.argument_is(i, "force")) {
+      hurried = true;
+    } else if (ctx.argument_is(i, "abort")) {
+      abort = true;
+    } else {
+      ctx.error(kSyntaxError);
+      return;
+    }
+  }
+  if ((abort && (with_save || without_save || hurried)) || (with_save && without_save)) {
+    ctx.error(kSyntaxError);
+  } else if (abort) {
+    ctx.error("ERR No shutdown in progress.");
+  } else if (with_save) {
+    ctx.error(
+        "ERR Errors trying to SHUTDOWN. This server has no persistence yet: use SHUTDOWN NOSAVE");
+  } else {
+    ctx.server().effects.shutdown = 0;  // answered by the closed connection
+  }
+}
+
+const CommandSpec kCommands[] = {
+    {"acl", -2, 0, {}, "", nullptr, acl_subcommands()},
+    {"asking", 1, kFast, {}, "@connection", cluster_disabled},
+    {"bgsave", -1, kAdmin | kNoScript | kNoAsyncLoading, {}, "", bgsave},
+    {"cluster", -2, 0, {}, "", cluster_disabled},
+    {"config", -2, 0, {}, "", nullptr, config_subcommands()},
+    {"debug", -2, kAdminFlags, {}, "", debug},
+    {"info", -1, kLoading | kStale, {}, "@dangerous", info},
+    {"lastsave", 1, kLoading | kStale | kFast, {}, "@admin @dangerous", lastsave},
+    {"latency", -2, 0, {}, "", nullptr, latency_subcommands()},
+    {"lolwut", -1, kReadonly | kFast, {}, "", lolwut},
+    {"memory", -2, 0, {}, "", nullptr, memory_subcommands()},
+    {"module", -2, 0, {}, "", nullptr, module_subcommands()},
+    {"readonly", 1, kLoading | kStale | kFast, {}, "@connection", cluster_disabled},
+    {"readwrite", 1, kLoading | kStale | kFast, {}, "@connection", cluster_disabled},
+    {"replicaof", 3, kAdmin | kNoScript | kStale | kNoAsyncLoading, {}, "", replicaof},
+    {"role", 1, kNoScript | kLoading | kStale | kFast, {}, "@admin @dangerous", role},
+    {"save", 1, kAdmin | kNoScript | kNoAsyncLoading | kNoMulti, {}, "", save},
+    {"shutdown", -1, kAdminFlags | kNoMulti | kAllowBusy, {}, "", shutdown},
+    {"slaveof", 3, kAdmin | kNoScript | kStale | kNoAsyncLoading, {}, "", replicaof},
+    {"slowlog", -2, 0, {}, "", nullptr, slowlog_subcommands()},
+    {"time", 1, kLoading | kStale | kFast, {}, "", time},
+    {"wait", 3, kNoScript, {}, "@connection", wait},
+};
+
+}  // namespace
+
+std::span<const CommandSpec> server_commands() {
+  return kCommands;
+}
+
+}  // namespace holdfast::commands
