@@ -177,6 +177,7 @@ def test_maxclients_refuses_with_redis_words(pair):
     for server in pair.both():
         with server.connect() as first:
             before = first.call("CONFIG", "GET", "maxclients")[1]
+            wait_until(lambda: b"connected_clients:1\r" in first.call("INFO", "clients"), what="earlier clients being gone")
             first.call("CONFIG", "SET", "maxclients", "5")
             others = [server.connect() for _ in range(4)]
             try:
