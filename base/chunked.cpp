@@ -32,9 +32,15 @@ ChunkRef::~ChunkRef() {
   if (block_ != nullptr && --block_->references == 0) std::free(block_);
 }
 
-char* ChunkRef::data() { return block_->bytes; }
-const char* ChunkRef::data() const { return block_->bytes; }
-bool ChunkRef::shared() const { return block_->references > 1; }
+char* ChunkRef::data() {
+  return block_->bytes;
+}
+const char* ChunkRef::data() const {
+  return block_->bytes;
+}
+bool ChunkRef::shared() const {
+  return block_->references > 1;
+}
 
 std::string_view Chunked::chunk(std::size_t index) const {
   const std::size_t begin = index * kChunkBytes;
@@ -121,7 +127,8 @@ bool Chunked::equals(std::string_view bytes) const {
   if (bytes.size() != size_) return false;
   for (std::size_t index = 0; index < chunks_.size(); ++index) {
     const std::string_view part = chunk(index);
-    if (std::memcmp(part.data(), bytes.data() + index * kChunkBytes, part.size()) != 0) return false;
+    if (std::memcmp(part.data(), bytes.data() + index * kChunkBytes, part.size()) != 0)
+      return false;
   }
   return true;
 }

@@ -1,9 +1,11 @@
-// Chunked is a long byte string in reference-counted chunks, for values of 64 KB and more: it is received, stored, changed
-// and sent without ever being one contiguous block, so that no operation on it costs more than a chunk at a time.
+// Chunked is a long byte string in reference-counted chunks, for values of 64 KB and more: it is
+// received, stored, changed and sent without ever being one contiguous block, so that no operation
+// on it costs more than a chunk at a time.
 //
-// Copies of a Chunked share chunks; a chunk is written only while nobody else holds it (see writable_chunk), otherwise it is
-// copied first. All chunks but the last hold exactly kChunkBytes; the last holds 1..kChunkBytes (an empty Chunked has none),
-// so a position is found by division. Reference counts are not atomic: one thread, or hand over whole.
+// Copies of a Chunked share chunks; a chunk is written only while nobody else holds it (see
+// writable_chunk), otherwise it is copied first. All chunks but the last hold exactly kChunkBytes;
+// the last holds 1..kChunkBytes (an empty Chunked has none), so a position is found by division.
+// Reference counts are not atomic: one thread, or hand over whole.
 #pragma once
 
 #include <cstddef>
@@ -54,12 +56,13 @@ class Chunked {
   const ChunkRef& chunk_ref(std::size_t index) const { return chunks_[index]; }
 
   void append(std::string_view bytes);
-  // Room at the end for up to kChunkBytes, to be filled by the caller (a socket read) and then claimed with
-  // `commit_tail(n)`, n <= tail.second. The room is never empty.
+  // Room at the end for up to kChunkBytes, to be filled by the caller (a socket read) and then
+  // claimed with `commit_tail(n)`, n <= tail.second. The room is never empty.
   std::pair<char*, std::size_t> tail();
   void commit_tail(std::size_t byte_count);
 
-  // Replaces bytes from `offset` on, growing with zero bytes as needed; shared chunks are copied first.
+  // Replaces bytes from `offset` on, growing with zero bytes as needed; shared chunks are copied
+  // first.
   void overwrite(std::size_t offset, std::string_view bytes);
   void resize_zero_filled(std::size_t size);
 
@@ -70,7 +73,9 @@ class Chunked {
 
   // Drops up to `count` chunks from the end: freeing in slices. True when nothing is left.
   bool drop_chunks(std::size_t count);
-  std::size_t memory_bytes() const { return chunks_.size() * (kChunkBytes + 16) + chunks_.capacity() * 8; }
+  std::size_t memory_bytes() const {
+    return chunks_.size() * (kChunkBytes + 16) + chunks_.capacity() * 8;
+  }
 
  private:
   char* writable_chunk(std::size_t index);

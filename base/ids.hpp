@@ -12,7 +12,8 @@ struct Id {
   friend constexpr auto operator<=>(Id, Id) = default;
 };
 
-// A client connection's number: 1, 2, 3, ... in the order of arrival, never used twice by one process.
+// A client connection's number: 1, 2, 3, ... in the order of arrival, never used twice by one
+// process.
 using ClientId = Id<struct ClientTag>;
 // Position in the replicated log; 0 stands before the first entry.
 using LogIndex = Id<struct LogIndexTag>;

@@ -1,5 +1,5 @@
-// Random is a small seeded generator (xoshiro256**, Blackman and Vigna 2018, seeded by splitmix64). Same seed, same
-// sequence: the simulator depends on it. Not for secrets. Not thread-safe.
+// Random is a small seeded generator (xoshiro256**, Blackman and Vigna 2018, seeded by splitmix64).
+// Same seed, same sequence: the simulator depends on it. Not for secrets. Not thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,6 @@
-// Result<T> carries either a value or an Error whose text names the cause and the remedy. It is for input that may be bad
-// (client, peer, file, environment); our own bugs are HF_CHECK, a user's Redis-level mistake is an error reply.
+// Result<T> carries either a value or an Error whose text names the cause and the remedy. It is for
+// input that may be bad (client, peer, file, environment); our own bugs are HF_CHECK, a user's
+// Redis-level mistake is an error reply.
 #pragma once
 
 #include <string>

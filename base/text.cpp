@@ -48,7 +48,9 @@ std::string format_long_double(long double value) {
   return text == "-0" ? "0" : text;
 }
 
-char ascii_lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+char ascii_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c;
+}
 
 std::string to_lower(std::string_view text) {
   std::string lower(text);

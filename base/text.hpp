@@ -8,7 +8,8 @@
 
 namespace holdfast {
 
-// A decimal integer exactly as Redis's string2ll takes it: optional '-', no '+', no leading zeros, no spaces, whole range of 64 bits.
+// A decimal integer exactly as Redis's string2ll takes it: optional '-', no '+', no leading zeros,
+// no spaces, whole range of 64 bits.
 std::optional<std::int64_t> parse_int(std::string_view text);
 // A finite or infinite number as Redis's INCRBYFLOAT takes it (strtold: no leading spaces, no NaN).
 std::optional<long double> parse_long_double(std::string_view text);
@@ -23,7 +24,8 @@ bool equals_ignoring_case(std::string_view a, std::string_view b);
 // Decimal digits of `value` written to `out` (room for 20 bytes needed); returns their number.
 std::size_t write_int(std::int64_t value, char* out);
 
-// Redis's glob: * ? [a-z] [^a] and backslash. Iterative: at worst pattern length times text length steps.
+// Redis's glob: * ? [a-z] [^a] and backslash. Iterative: at worst pattern length times text length
+// steps.
 bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case = false);
 
 }  // namespace holdfast

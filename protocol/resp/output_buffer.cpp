@@ -73,7 +73,8 @@ std::size_t OutputBuffer::sendable_bytes(LogIndex committed) {
   return std::max(watermarks_.front().begin, consumed_) - consumed_;
 }
 
-std::size_t OutputBuffer::gather(std::string_view* parts, std::size_t max, std::size_t limit) const {
+std::size_t OutputBuffer::gather(std::string_view* parts, std::size_t max,
+                                 std::size_t limit) const {
   std::size_t count = 0;
   for (const Segment& segment : segments_) {
     if (count == max || limit == 0) return count;

@@ -1,10 +1,11 @@
-// OutputBuffer holds what one connection is still to be sent: bytes, shared chunks of large values, and the reply gate's
-// watermarks.
+// OutputBuffer holds what one connection is still to be sent: bytes, shared chunks of large values,
+// and the reply gate's watermarks.
 //
-// A watermark {begin, index} says: the bytes from stream position `begin` on may leave only when log index `index` is
-// committed. `sendable(committed)` is what may leave now; the sender gathers it with `gather`
-// into one write and claims it with `consume`. Positions count all bytes ever appended, so they never shift. Small replies
-// go into one contiguous block that is kept between turns: the steady state allocates nothing. Not thread-safe.
+// A watermark {begin, index} says: the bytes from stream position `begin` on may leave only when
+// log index `index` is committed. `sendable(committed)` is what may leave now; the sender gathers
+// it with `gather` into one write and claims it with `consume`. Positions count all bytes ever
+// appended, so they never shift. Small replies go into one contiguous block that is kept between
+// turns: the steady state allocates nothing. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,8 @@ class OutputBuffer {
  public:
   // Room for `byte_count` contiguous bytes at the end; what was written is claimed with `advance`.
   char* reserve(std::size_t byte_count) {
-    if (capacity_ - end_ < byte_count) [[unlikely]] grow(byte_count);
+    if (capacity_ - end_ < byte_count) [[unlikely]]
+      grow(byte_count);
     return block_.get() + end_;
   }
   void advance(std::size_t byte_count) {

@@ -71,8 +71,12 @@ void ReplyWriter::bulk_integer(std::int64_t value) {
   bulk({digits, write_int(value, digits)});
 }
 
-void ReplyWriter::null() { out_->append(version_ == Version::kResp3 ? "_\r\n" : "$-1\r\n"); }
-void ReplyWriter::null_array() { out_->append(version_ == Version::kResp3 ? "_\r\n" : "*-1\r\n"); }
+void ReplyWriter::null() {
+  out_->append(version_ == Version::kResp3 ? "_\r\n" : "$-1\r\n");
+}
+void ReplyWriter::null_array() {
+  out_->append(version_ == Version::kResp3 ? "_\r\n" : "*-1\r\n");
+}
 
 void ReplyWriter::boolean(bool value) {
   if (version_ == Version::kResp3) {
@@ -119,7 +123,11 @@ void ReplyWriter::map(std::size_t pairs) {
   }
 }
 
-void ReplyWriter::set(std::size_t count) { header(version_ == Version::kResp3 ? '~' : '*', count); }
-void ReplyWriter::push(std::size_t count) { header(version_ == Version::kResp3 ? '>' : '*', count); }
+void ReplyWriter::set(std::size_t count) {
+  header(version_ == Version::kResp3 ? '~' : '*', count);
+}
+void ReplyWriter::push(std::size_t count) {
+  header(version_ == Version::kResp3 ? '>' : '*', count);
+}
 
 }  // namespace holdfast::resp

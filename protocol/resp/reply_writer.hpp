@@ -1,8 +1,9 @@
 // ReplyWriter writes RESP2 or RESP3 replies straight into a connection's OutputBuffer.
 //
-// The caller says what it means (a map, a double, a null) and the writer picks the form of the connection's protocol, with
-// Redis's RESP2 equivalents: a map is a flat array, a set an array, a double a bulk string, a null `$-1` or `*-1`.
-// Aggregates are announced by their element count and their elements written next; nothing is buffered or checked.
+// The caller says what it means (a map, a double, a null) and the writer picks the form of the
+// connection's protocol, with Redis's RESP2 equivalents: a map is a flat array, a set an array, a
+// double a bulk string, a null `$-1` or `*-1`. Aggregates are announced by their element count and
+// their elements written next; nothing is buffered or checked.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,8 @@ class ReplyWriter {
 
   void simple(std::string_view text);  // +text; the text has no CR or LF
   void ok() { out_->append("+OK\r\n"); }
-  // `text` begins with its prefix ("ERR ...", "WRONGTYPE ..."); CR and LF in it become spaces, as in Redis.
+  // `text` begins with its prefix ("ERR ...", "WRONGTYPE ..."); CR and LF in it become spaces, as
+  // in Redis.
   void error(std::string_view text);
   void integer(std::int64_t value);
   void bulk(std::string_view bytes);
@@ -35,7 +37,7 @@ class ReplyWriter {
   void null_array();                      // RESP2 *-1
   void boolean(bool value);               // RESP2 :1 or :0
   void number(double value);
-  void verbatim(std::string_view text);   // RESP2 bulk
+  void verbatim(std::string_view text);  // RESP2 bulk
   void array(std::size_t count) { header('*', count); }
   void map(std::size_t pairs);
   void set(std::size_t count);

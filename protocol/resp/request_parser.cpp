@@ -29,7 +29,8 @@ std::optional<std::int64_t> parse_header_int(std::string_view text) {
 
 std::size_t RequestParser::memory_bytes() const {
   std::size_t bytes = capacity_ + positions_.capacity() * sizeof(Position) +
-                      arguments_.capacity() * sizeof(Argument) + requests_.capacity() * sizeof(Request);
+                      arguments_.capacity() * sizeof(Argument) +
+                      requests_.capacity() * sizeof(Request);
   for (const Chunked& chunked : large_) bytes += chunked.memory_bytes();
   return bytes;
 }
@@ -109,7 +110,8 @@ void RequestParser::parse_ahead() {
   arguments_.clear();
   current_ = 0;
   if (!request_begun()) large_.clear();
-  // What a request may be can change by the one before it (AUTH), so there is no looking ahead before authentication.
+  // What a request may be can change by the one before it (AUTH), so there is no looking ahead
+  // before authentication.
   const std::size_t ahead = limits_.authenticated ? kRequestsAhead : 1;
   while (requests_.size() < ahead) {
     const std::size_t first = arguments_.size();
@@ -138,7 +140,8 @@ ParseStatus RequestParser::parse_one() {
       if (buffer_[begin_] != '*') {
         const std::size_t first = arguments_.size();
         const ParseStatus status = parse_inline();
-        if (status == ParseStatus::kRequest && arguments_.size() == first) continue;  // an empty line
+        if (status == ParseStatus::kRequest && arguments_.size() == first)
+          continue;  // an empty line
         inline_ended_ = status == ParseStatus::kRequest;
         return status;
       }
@@ -230,7 +233,8 @@ ParseStatus RequestParser::parse_array() {
   }
 }
 
-// Moves bytes that were read behind the header of a large argument into its chunks. True when it is complete.
+// Moves bytes that were read behind the header of a large argument into its chunks. True when it is
+// complete.
 bool RequestParser::take_large_bytes() {
   const std::size_t count = std::min(static_cast<std::size_t>(large_left_), end_ - begin_);
   if (count > 0) {

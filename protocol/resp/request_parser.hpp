@@ -1,16 +1,21 @@
-// RequestParser turns the bytes of one connection into requests: RESP arrays of bulk strings, or inline commands.
+// RequestParser turns the bytes of one connection into requests: RESP arrays of bulk strings, or
+// inline commands.
 //
-// It owns the input buffer. The caller reads from its socket into `read_room()`, tells `commit(n)`, and takes requests with
-// `next()` until that says kNeedMore. Arguments are views into the buffer (no copy); they live until the next call of any
-// non-const function. An argument of 64 KB or more is received straight into chunks and never lies in one piece.
+// It owns the input buffer. The caller reads from its socket into `read_room()`, tells `commit(n)`,
+// and takes requests with `next()` until that says kNeedMore. Arguments are views into the buffer
+// (no copy); they live until the next call of any non-const function. An argument of 64 KB or more
+// is received straight into chunks and never lies in one piece.
 //
-// Works with any split of the bytes: what was parsed of an unfinished request is not parsed again. After kError nothing
-// more is parsed: the caller sends the error and closes. In the steady state it allocates nothing. Not thread-safe.
+// Works with any split of the bytes: what was parsed of an unfinished request is not parsed again.
+// After kError nothing more is parsed: the caller sends the error and closes. In the steady state
+// it allocates nothing. Not thread-safe.
 //
-// Once authenticated it parses a pipeline some requests ahead, so that the caller can look at the keys of `upcoming` requests
-// and have the memory behind them loaded while the earlier ones run. What is handed out does not change by it.
+// Once authenticated it parses a pipeline some requests ahead, so that the caller can look at the
+// keys of `upcoming` requests and have the memory behind them loaded while the earlier ones run.
+// What is handed out does not change by it.
 //
-// Protocol: https://redis.io/docs/reference/protocol-spec/. Limits and error texts are those of Redis 7.0.
+// Protocol: https://redis.io/docs/reference/protocol-spec/. Limits and error texts are those of
+// Redis 7.0.
 #pragma once
 
 #include <cstddef>
@@ -71,16 +76,20 @@ class RequestParser {
   Arguments upcoming(std::size_t index) const { return of(requests_[current_ + index]); }
 
   // True if a further request, or a part of one, lies in the buffer.
-  bool has_unparsed() const { return current_ + 1 < requests_.size() || begin_ < end_ || request_begun(); }
+  bool has_unparsed() const {
+    return current_ + 1 < requests_.size() || begin_ < end_ || request_begun();
+  }
   bool request_begun() const { return arguments_left_ > 0; }
-  // Bytes held for this connection, and how many of them are unparsed (qbuf, qbuf-free of CLIENT LIST).
+  // Bytes held for this connection, and how many of them are unparsed (qbuf, qbuf-free of CLIENT
+  // LIST).
   std::size_t memory_bytes() const;
   std::size_t unparsed_bytes() const { return end_ - begin_; }
   // Gives the buffer back if nothing lies in it: for idle connections.
   void release_if_empty();
 
  private:
-  struct Position {  // of an argument in the buffer, relative to request_begin_, or the index of a chunked one
+  struct Position {  // of an argument in the buffer, relative to request_begin_, or the index of a
+                     // chunked one
     std::size_t offset;
     std::size_t length;
     Chunked* chunks;
@@ -91,7 +100,9 @@ class RequestParser {
     std::size_t count;
   };
 
-  Arguments of(const Request& request) const { return Arguments(arguments_).subspan(request.first, request.count); }
+  Arguments of(const Request& request) const {
+    return Arguments(arguments_).subspan(request.first, request.count);
+  }
   void parse_ahead();
   ParseStatus parse_one();
   ParseStatus fail(std::string text);

@@ -1,6 +1,7 @@
 // holdfast: reads the configuration, wires the rooms together and runs the loop.
 //
-// Exit status: 0 after SIGTERM, SIGINT or SHUTDOWN; 1 if the server could not start or run; 2 for a wrong configuration.
+// Exit status: 0 after SIGTERM, SIGINT or SHUTDOWN; 1 if the server could not start or run; 2 for a
+// wrong configuration.
 #include <fmt/format.h>
 #include <spdlog/async.h>
 #include <spdlog/sinks/basic_file_sink.h>
@@ -32,9 +33,12 @@ constexpr std::size_t kLogQueueLines = 8192;
 spdlog::level::level_enum log_level(config::LogLevel level) {
   switch (level) {
     case config::LogLevel::kDebug:
-    case config::LogLevel::kVerbose: return spdlog::level::debug;
-    case config::LogLevel::kNotice: return spdlog::level::info;
-    case config::LogLevel::kWarning: return spdlog::level::warn;
+    case config::LogLevel::kVerbose:
+      return spdlog::level::debug;
+    case config::LogLevel::kNotice:
+      return spdlog::level::info;
+    case config::LogLevel::kWarning:
+      return spdlog::level::warn;
   }
   return spdlog::level::info;
 }
@@ -42,9 +46,10 @@ spdlog::level::level_enum log_level(config::LogLevel level) {
 Result<void> start_log(const config::LogOptions& options) {
   try {
     spdlog::init_thread_pool(kLogQueueLines, 1);
-    const auto logger = options.file.empty()
-                            ? spdlog::create_async_nb<spdlog::sinks::stderr_sink_mt>("holdfast")
-                            : spdlog::create_async_nb<spdlog::sinks::basic_file_sink_mt>("holdfast", options.file);
+    const auto logger =
+        options.file.empty()
+            ? spdlog::create_async_nb<spdlog::sinks::stderr_sink_mt>("holdfast")
+            : spdlog::create_async_nb<spdlog::sinks::basic_file_sink_mt>("holdfast", options.file);
     spdlog::set_default_logger(logger);
     spdlog::set_level(log_level(options.level));
     spdlog::set_pattern("%Y-%m-%dT%H:%M:%S.%e%z %l %v");
@@ -67,9 +72,11 @@ void fit_descriptors(config::Options& options) {
   if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
   raised.rlim_cur = raised.rlim_max = limit.rlim_max;
   setrlimit(RLIMIT_NOFILE, &raised);
-  options.server.maxclients = std::max<std::int64_t>(static_cast<std::int64_t>(limit.rlim_max) - kReservedDescriptors, 1);
-  spdlog::warn("maxclients lowered to={} reason=\"the process may open only {} files; raise ulimit -n\"",
-               options.server.maxclients, limit.rlim_max);
+  options.server.maxclients =
+      std::max<std::int64_t>(static_cast<std::int64_t>(limit.rlim_max) - kReservedDescriptors, 1);
+  spdlog::warn(
+      "maxclients lowered to={} reason=\"the process may open only {} files; raise ulimit -n\"",
+      options.server.maxclients, limit.rlim_max);
 }
 
 std::uint64_t random_word(std::random_device& device) {
@@ -84,13 +91,15 @@ int serve(config::LoadOutcome loaded) {
   for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
   fit_descriptors(loaded.options);
   if (chdir(loaded.options.server.dir.c_str()) != 0) {
-    fmt::print(stderr, "holdfast: server.dir: cannot enter {}: {}\n", loaded.options.server.dir, std::strerror(errno));
+    fmt::print(stderr, "holdfast: server.dir: cannot enter {}: {}\n", loaded.options.server.dir,
+               std::strerror(errno));
     return 1;
   }
 
   std::random_device device;
   const std::uint64_t seed = random_word(device);
-  const std::string run_id = fmt::format("{:016x}{:016x}{:08x}", random_word(device), random_word(device), device());
+  const std::string run_id =
+      fmt::format("{:016x}{:016x}{:08x}", random_word(device), random_word(device), device());
   net::NetFigures figures;
   ProcessHost host(loaded.config_path, figures);
   asio::io_context io(1);
@@ -102,7 +111,9 @@ int serve(config::LoadOutcome loaded) {
     spdlog::error("start failed: {}", listening.error().message);
     return 1;
   }
-  spdlog::warn("data is kept in memory only: it is gone when this process ends (this version has no persistence)");
+  spdlog::warn(
+      "data is kept in memory only: it is gone when this process ends (this version has no "
+      "persistence)");
   std::signal(SIGPIPE, SIG_IGN);
   asio::signal_set signals(io, SIGTERM, SIGINT);
   signals.async_wait([&](const std::error_code& error, int number) {

@@ -40,7 +40,8 @@ ProcessHost::ProcessHost(std::string config_path, const net::NetFigures& net)
 commands::HostFigures ProcessHost::figures() {
   commands::HostFigures figures;
   utsname system{};
-  if (uname(&system) == 0) figures.os = fmt::format("{} {} {}", system.sysname, system.release, system.machine);
+  if (uname(&system) == 0)
+    figures.os = fmt::format("{} {} {}", system.sysname, system.release, system.machine);
   figures.executable = executable_path();
   figures.config_file = config_path_;
   figures.process_id = getpid();

@@ -1,4 +1,5 @@
-// ProcessHost answers what commands ask of the world: this process's memory, CPU time and system, and CONFIG REWRITE.
+// ProcessHost answers what commands ask of the world: this process's memory, CPU time and system,
+// and CONFIG REWRITE.
 #pragma once
 
 #include <string>

@@ -1,5 +1,6 @@
-// Client is all that the node knows of one connection, apart from its socket: parser, output, protocol version, database,
-// transaction, names. net/ owns the socket and moves bytes between it and `parser` and `output`.
+// Client is all that the node knows of one connection, apart from its socket: parser, output,
+// protocol version, database, transaction, names. net/ owns the socket and moves bytes between it
+// and `parser` and `output`.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +24,7 @@ namespace holdfast::client {
 
 // Who is at the other end, as CLIENT LIST shows it.
 struct ConnectionInfo {
-  std::string peer_address;   // "127.0.0.1:50412", or the path of the Unix socket with ":0"
+  std::string peer_address;  // "127.0.0.1:50412", or the path of the Unix socket with ":0"
   std::string local_address;
   int file_descriptor = -1;
   bool unix_socket = false;
@@ -85,7 +86,7 @@ struct Client {
   MonoUs last_interaction_us;
   const commands::CommandSpec* last_command = nullptr;
   const commands::CommandSpec* ran = nullptr;  // whose duration is still to be noted
-  bool held = false;                           // a parsed request waits for the end of a CLIENT PAUSE
+  bool held = false;  // a parsed request waits for the end of a CLIENT PAUSE
   std::uint64_t commands_processed = 0;
 };
 

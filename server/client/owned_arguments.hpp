@@ -1,5 +1,6 @@
-// OwnedArguments keeps one request beyond the life of the input buffer: a command queued by MULTI, or one that waits.
-// Contiguous arguments lie in one block; chunked ones share their chunks. Movable, not copyable.
+// OwnedArguments keeps one request beyond the life of the input buffer: a command queued by MULTI,
+// or one that waits. Contiguous arguments lie in one block; chunked ones share their chunks.
+// Movable, not copyable.
 #pragma once
 
 #include <memory>

@@ -1,4 +1,5 @@
-// ClientRegistry owns the clients of a node, by id in the order of arrival. References stay valid until `remove`.
+// ClientRegistry owns the clients of a node, by id in the order of arrival. References stay valid
+// until `remove`.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,6 @@
-// WatchRegistry knows which clients WATCH which keys, and marks their transactions dirty when the keyspace reports a touched
-// key. A client watches a key at most once. `forget` must be called before a watching client goes away.
+// WatchRegistry knows which clients WATCH which keys, and marks their transactions dirty when the
+// keyspace reports a touched key. A client watches a key at most once. `forget` must be called
+// before a watching client goes away.
 #pragma once
 
 #include <map>
@@ -35,7 +36,8 @@ class WatchRegistry : public keyspace::KeyObserver {
     }
   };
 
-  std::map<std::pair<keyspace::DatabaseIndex, std::string>, std::vector<Client*>, KeyLess> watchers_;
+  std::map<std::pair<keyspace::DatabaseIndex, std::string>, std::vector<Client*>, KeyLess>
+      watchers_;
 };
 
 }  // namespace holdfast::client

@@ -75,7 +75,8 @@ bool CommandContext::check_type(const keyspace::Lookup& lookup, keyspace::ValueT
   return false;
 }
 
-std::optional<std::int64_t> CommandContext::integer_argument(std::size_t index, std::string_view error_text) {
+std::optional<std::int64_t> CommandContext::integer_argument(std::size_t index,
+                                                             std::string_view error_text) {
   const auto value = parse_int(argument(index));
   if (!value.has_value()) error(error_text);
   return value;

@@ -1,9 +1,10 @@
-// CommandContext is a handler's whole world for one command: its arguments, the one door to the data, the mutations that it
-// decides on, and its reply.
+// CommandContext is a handler's whole world for one command: its arguments, the one door to the
+// data, the mutations that it decides on, and its reply.
 //
-// `read` is the door: it notes the key as looked at, counts hits and access times, and deletes an overdue key through the log
-// before saying that it is absent. `emit` applies a mutation at once and makes it part of the command's log entry; a Lookup
-// that `read` gave for the same key spares the second probe. A Lookup is stale after an emit that did not go through it.
+// `read` is the door: it notes the key as looked at, counts hits and access times, and deletes an
+// overdue key through the log before saying that it is absent. `emit` applies a mutation at once
+// and makes it part of the command's log entry; a Lookup that `read` gave for the same key spares
+// the second probe. A Lookup is stale after an emit that did not go through it.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ inline constexpr std::string_view kNoSuchKeyError = "ERR no such key";
 
 class CommandContext {
  public:
-  // `output` is where the reply goes: the client's own, or a buffer that is thrown away (CLIENT REPLY OFF).
+  // `output` is where the reply goes: the client's own, or a buffer that is thrown away (CLIENT
+  // REPLY OFF).
   CommandContext(ServerState& server, client::Client& client, const CommandSpec& spec,
                  resp::Arguments arguments, const TimePoint& now, resp::OutputBuffer& output)
       : server_(server),
@@ -43,7 +45,8 @@ class CommandContext {
 
   // --- what was asked
   std::size_t argument_count() const { return arguments_.size(); }
-  // Contiguous bytes; a chunked argument is copied together once, so use `value` where large ones are usual.
+  // Contiguous bytes; a chunked argument is copied together once, so use `value` where large ones
+  // are usual.
   std::string_view argument(std::size_t index) const {
     const resp::Argument& one = arguments_[index];
     return one.chunks == nullptr ? one.bytes : flattened(one);
@@ -58,10 +61,12 @@ class CommandContext {
   // --- the door
   keyspace::Lookup read(std::string_view key) { return read(client_.database, key); }
   keyspace::Lookup read(keyspace::DatabaseIndex database, std::string_view key);
-  // As read, but counts nothing and leaves the access time alone (TTL, TYPE, OBJECT, EXISTS of SCAN).
+  // As read, but counts nothing and leaves the access time alone (TTL, TYPE, OBJECT, EXISTS of
+  // SCAN).
   keyspace::Lookup peek(std::string_view key) { return peek(client_.database, key); }
   keyspace::Lookup peek(keyspace::DatabaseIndex database, std::string_view key);
-  // For commands about the data as a whole: SCAN, KEYS, DBSIZE, RANDOMKEY. Overdue entries must be passed over.
+  // For commands about the data as a whole: SCAN, KEYS, DBSIZE, RANDOMKEY. Overdue entries must be
+  // passed over.
   const keyspace::Table& table() const { return server_.keyspace.table(client_.database); }
 
   // --- what is decided
@@ -98,7 +103,8 @@ class CommandContext {
   keyspace::DatabaseIndex database() const { return client_.database; }
   const TimePoint& now() const { return now_; }
   Random& random() { return server_.random; }
-  // Runs another command inside this one, as a part of its log entry, with its reply behind this one's (EXEC).
+  // Runs another command inside this one, as a part of its log entry, with its reply behind this
+  // one's (EXEC).
   void run_inside(const CommandSpec& spec, resp::Arguments arguments);
 
  private:

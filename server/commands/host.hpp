@@ -1,6 +1,7 @@
-// Host is what a command may ask of the world outside: figures to show, and the few actions whose outcome is part of the
-// reply. Everything else that a command wants from the world goes into HostEffects and is carried out after the command.
-// Nothing that comes from here may decide what a mutation says.
+// Host is what a command may ask of the world outside: figures to show, and the few actions whose
+// outcome is part of the reply. Everything else that a command wants from the world goes into
+// HostEffects and is carried out after the command. Nothing that comes from here may decide what a
+// mutation says.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,7 @@
 namespace holdfast::commands {
 
 struct HostFigures {
-  std::string os;          // "Linux 6.1.0 x86_64"
+  std::string os;  // "Linux 6.1.0 x86_64"
   std::string executable;
   std::string config_file;
   std::int64_t process_id = 0;
@@ -41,11 +42,11 @@ class Host {
 };
 
 struct HostEffects {
-  std::vector<ClientId> close;         // connections to close at once
-  bool options_changed = false;        // CONFIG SET succeeded
-  std::optional<int> shutdown;         // SHUTDOWN: the exit status
+  std::vector<ClientId> close;           // connections to close at once
+  bool options_changed = false;          // CONFIG SET succeeded
+  std::optional<int> shutdown;           // SHUTDOWN: the exit status
   std::optional<std::int64_t> sleep_us;  // DEBUG SLEEP
-  std::vector<std::string> log_lines;  // warnings
+  std::vector<std::string> log_lines;    // warnings
 };
 
 }  // namespace holdfast::commands

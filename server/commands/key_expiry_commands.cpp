@@ -88,7 +88,7 @@ void expire_key(CommandContext& ctx, UnixMs base, bool seconds) {
     ctx.reply().integer(0);
     return;
   }
-  if (keyspace::is_expired(when, ctx.now().unix_ms)) {
+  if (when <= ctx.now().unix_ms) {  // not is_expired: -1 is a time here
     ctx.emit(keyspace::Delete{ctx.database(), key}, &at);
   } else {
     ctx.emit(keyspace::Expire{ctx.database(), key, when}, &at);

@@ -1,4 +1,5 @@
-// ServerState is what commands work on beside their own client: data, options, clients, counters. The node owns it.
+// ServerState is what commands work on beside their own client: data, options, clients, counters.
+// The node owns it.
 #pragma once
 
 #include <string>
@@ -27,8 +28,8 @@ struct Pause {
 };
 
 struct ServerState {
-  ServerState(config::Options initial, std::uint64_t seed, std::string run_identity, TimePoint started_at,
-              Host& outside)
+  ServerState(config::Options initial, std::uint64_t seed, std::string run_identity,
+              TimePoint started_at, Host& outside)
       : options(std::move(initial)),
         random(seed),
         keyspace(static_cast<std::size_t>(options.server.databases), random.next()),

@@ -23,11 +23,13 @@ std::string shortened(const resp::Argument& argument) {
 
 void SlowLog::add(resp::Arguments arguments, std::int64_t unix_s, std::int64_t duration_us,
                   std::string peer_address, std::string client_name, std::size_t length_max) {
-  SlowLogEntry entry{next_id_++, unix_s, duration_us, {}, std::move(peer_address), std::move(client_name)};
+  SlowLogEntry entry{
+      next_id_++, unix_s, duration_us, {}, std::move(peer_address), std::move(client_name)};
   const std::size_t shown = std::min(arguments.size(), kArgumentsMax);
   for (std::size_t i = 0; i < shown; ++i) {
     if (shown < arguments.size() && i == shown - 1) {
-      entry.arguments.push_back(fmt::format("... ({} more arguments)", arguments.size() - shown + 1));
+      entry.arguments.push_back(
+          fmt::format("... ({} more arguments)", arguments.size() - shown + 1));
     } else {
       entry.arguments.push_back(shortened(arguments[i]));
     }

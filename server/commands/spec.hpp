@@ -1,4 +1,5 @@
-// CommandSpec is one row of the command table: how a command is called, what it may touch, and who runs it.
+// CommandSpec is one row of the command table: how a command is called, what it may touch, and who
+// runs it.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +19,12 @@ enum Flag : std::uint32_t {
   kDenyOom = 1U << 2,
   kAdmin = 1U << 3,
   kNoScript = 1U << 4,
-  kLoading = 1U << 5,    // allowed while the data set is loaded
-  kStale = 1U << 6,      // allowed without a primary
+  kLoading = 1U << 5,  // allowed while the data set is loaded
+  kStale = 1U << 6,    // allowed without a primary
   kFast = 1U << 7,
-  kNoAuth = 1U << 8,     // allowed before AUTH
-  kNoMulti = 1U << 9,    // refused inside MULTI
-  kNoQueue = 1U << 10,   // runs at once inside MULTI (EXEC, DISCARD, ...); not shown
+  kNoAuth = 1U << 8,    // allowed before AUTH
+  kNoMulti = 1U << 9,   // refused inside MULTI
+  kNoQueue = 1U << 10,  // runs at once inside MULTI (EXEC, DISCARD, ...); not shown
   kSkipSlowlog = 1U << 11,
   kSkipMonitor = 1U << 12,
   kAllowBusy = 1U << 13,

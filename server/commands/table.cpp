@@ -17,9 +17,9 @@ constexpr std::size_t kNameBytesMax = 32;
 class CommandIndex {
  public:
   CommandIndex() {
-    for (const auto family : {string_commands(), key_commands(), hash_commands(), transaction_commands(),
-                              connection_commands(), client_commands(), server_commands(),
-                              introspection_commands()}) {
+    for (const auto family :
+         {string_commands(), key_commands(), hash_commands(), transaction_commands(),
+          connection_commands(), client_commands(), server_commands(), introspection_commands()}) {
       for (const CommandSpec& spec : family) sorted_.push_back(&spec);
     }
     std::sort(sorted_.begin(), sorted_.end(),
@@ -76,7 +76,9 @@ const CommandIndex& command_index() {
 
 }  // namespace
 
-const CommandSpec* find_command(std::string_view name) { return command_index().find(name); }
+const CommandSpec* find_command(std::string_view name) {
+  return command_index().find(name);
+}
 
 const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name) {
   for (const CommandSpec& spec : container.subcommands) {
@@ -85,7 +87,11 @@ const CommandSpec* find_subcommand(const CommandSpec& container, std::string_vie
   return nullptr;
 }
 
-std::span<const CommandSpec* const> all_commands() { return command_index().sorted(); }
-std::size_t command_numbers() { return command_index().numbers(); }
+std::span<const CommandSpec* const> all_commands() {
+  return command_index().sorted();
+}
+std::size_t command_numbers() {
+  return command_index().numbers();
+}
 
 }  // namespace holdfast::commands

@@ -1,6 +1,8 @@
-// The command table: every command that this server has, one row each, sorted by name within its family.
+// The command table: every command that this server has, one row each, sorted by name within its
+// family.
 //
-// A family is one file (string_commands.cpp, hash_commands.cpp, ...) that ends in its rows. Lookup ignores case.
+// A family is one file (string_commands.cpp, hash_commands.cpp, ...) that ends in its rows. Lookup
+// ignores case.
 #pragma once
 
 #include <span>
@@ -17,7 +19,8 @@ const CommandSpec* find_subcommand(const CommandSpec& container, std::string_vie
 // All commands, sorted by name.
 std::span<const CommandSpec* const> all_commands();
 
-// How many numbers the rows have got: commands in the order of all_commands(), subcommands behind them.
+// How many numbers the rows have got: commands in the order of all_commands(), subcommands behind
+// them.
 std::size_t command_numbers();
 
 // The families.

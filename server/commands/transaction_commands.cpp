@@ -1,4 +1,5 @@
-// MULTI, EXEC, DISCARD, WATCH, UNWATCH. Queueing itself is the node's; a whole EXEC is one log entry.
+// MULTI, EXEC, DISCARD, WATCH, UNWATCH. Queueing itself is the node's; a whole EXEC is one log
+// entry.
 #include <fmt/format.h>
 
 #include <utility>
@@ -44,7 +45,8 @@ void exec(CommandContext& ctx) {
     ctx.error("EXECABORT Transaction discarded because of previous errors.");
     return;
   }
-  // A watched key whose time has come is deleted by this look, and the deletion marks the transaction.
+  // A watched key whose time has come is deleted by this look, and the deletion marks the
+  // transaction.
   const auto watched = ctx.client().watched;
   for (const client::WatchedKey& one : watched) ctx.peek(one.database, one.key);
   if (transaction.dirty) {
@@ -91,6 +93,8 @@ const CommandSpec kCommands[] = {
 
 }  // namespace
 
-std::span<const CommandSpec> transaction_commands() { return kCommands; }
+std::span<const CommandSpec> transaction_commands() {
+  return kCommands;
+}
 
 }  // namespace holdfast::commands

@@ -5,6 +5,7 @@
 #include <new>
 
 #include "base/check.hpp"
+#include "base/huge_pages.hpp"
 
 namespace holdfast::keyspace {
 namespace {
@@ -247,6 +248,7 @@ EntryHeap::Page* EntryHeap::take_empty_page() {
 
 void EntryHeap::add_region() {
   void* memory = std::aligned_alloc(kRegionBytes, kRegionBytes);
+  prefer_huge_pages(memory, kRegionBytes);
   HF_CHECK(memory != nullptr);
   static_assert(sizeof(Region) <= kPageBytes / 32);
   newest_ = new (memory) Region;

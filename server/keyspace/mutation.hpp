@@ -1,8 +1,9 @@
-// Mutations are the only way to change data: what a command decided, not the command. Each is deterministic and is applied
-// exactly once, in log order, with the same result on every node; it is not necessarily idempotent.
+// Mutations are the only way to change data: what a command decided, not the command. Each is
+// deterministic and is applied exactly once, in log order, with the same result on every node; it
+// is not necessarily idempotent.
 //
-// They are plain views: keys and values point into the request (or a decoded log entry) and are copied into their home by
-// `Keyspace::apply`. Times are absolute wall-clock milliseconds.
+// They are plain views: keys and values point into the request (or a decoded log entry) and are
+// copied into their home by `Keyspace::apply`. Times are absolute wall-clock milliseconds.
 #pragma once
 
 #include <cstddef>
@@ -26,8 +27,8 @@ struct ValueView {
   std::size_t size() const { return chunks != nullptr ? chunks->size() : bytes.size(); }
 };
 
-// How OBJECT ENCODING names a string: by its content ("int" if it is a canonical integer, else embstr up to 44 bytes, else
-// raw), never "int", or always raw.
+// How OBJECT ENCODING names a string: by its content ("int" if it is a canonical integer, else
+// embstr up to 44 bytes, else raw), never "int", or always raw.
 enum class StringForm : std::uint8_t { kByContent = 0, kNotInteger = 1, kRaw = 2 };
 
 enum class TtlChange : std::uint8_t { kClear, kKeep, kSet };
@@ -56,7 +57,8 @@ struct Expire {
   UnixMs expire_at;
 };
 
-// Writes `value` into the string at `offset`, growing it with zero bytes; creates it if absent. APPEND, SETRANGE.
+// Writes `value` into the string at `offset`, growing it with zero bytes; creates it if absent.
+// APPEND, SETRANGE.
 struct Splice {
   DatabaseIndex database;
   std::string_view key;
@@ -102,8 +104,8 @@ struct FieldValue {
   ValueView value;
 };
 
-// Puts the fields in order (of a field named twice the last value stays); creates the hash if absent. `shown_as_table`: from
-// now on OBJECT ENCODING says "hashtable".
+// Puts the fields in order (of a field named twice the last value stays); creates the hash if
+// absent. `shown_as_table`: from now on OBJECT ENCODING says "hashtable".
 struct HashPut {
   DatabaseIndex database;
   std::string_view key;

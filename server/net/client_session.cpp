@@ -39,11 +39,12 @@ void ClientSession::read() {
   reading_ = true;
   waiting_idle_ = false;
   const auto [room, byte_count] = client_->parser.read_room();
-  socket_.async_receive(asio::buffer(room, byte_count),
-                        [self = shared_from_this()](const std::error_code& error, std::size_t received) {
-                          self->reading_ = false;
-                          self->on_read(error, received);
-                        });
+  socket_.async_receive(
+      asio::buffer(room, byte_count),
+      [self = shared_from_this()](const std::error_code& error, std::size_t received) {
+        self->reading_ = false;
+        self->on_read(error, received);
+      });
 }
 
 void ClientSession::wait_readable() {
@@ -84,9 +85,15 @@ void ClientSession::on_read(const std::error_code& error, std::size_t byte_count
 
 void ClientSession::resume() {
   switch (run(server_.requests_per_visit())) {
-    case Outcome::kDone: read(); break;
-    case Outcome::kMore: server_.queue_run(*this); break;
-    case Outcome::kHeld: server_.hold(*this); break;
+    case Outcome::kDone:
+      read();
+      break;
+    case Outcome::kMore:
+      server_.queue_run(*this);
+      break;
+    case Outcome::kHeld:
+      server_.hold(*this);
+      break;
   }
 }
 
@@ -98,10 +105,14 @@ ClientSession::Outcome ClientSession::run(std::size_t requests_max) {
   server_.queue_flush(*this);
   for (std::size_t i = 0; i < requests_max; ++i) {
     switch (node.run_one(*client_, now)) {
-      case node::Step::kRan: break;
-      case node::Step::kNeedMore: return Outcome::kDone;
-      case node::Step::kHeld: return Outcome::kHeld;
-      case node::Step::kClosing: return Outcome::kDone;
+      case node::Step::kRan:
+        break;
+      case node::Step::kNeedMore:
+        return Outcome::kDone;
+      case node::Step::kHeld:
+        return Outcome::kHeld;
+      case node::Step::kClosing:
+        return Outcome::kDone;
     }
     const MonoUs ended = monotonic_us();
     node.note_duration(*client_, ended - begun, now);
@@ -125,7 +136,8 @@ void ClientSession::flush() {
     std::array<asio::const_buffer, kWritePartsMax> buffers;
     const std::size_t count =
         output.gather(parts.data(), parts.size(), std::min(sendable, kWriteBytesPerTurn));
-    for (std::size_t i = 0; i < count; ++i) buffers[i] = asio::buffer(parts[i].data(), parts[i].size());
+    for (std::size_t i = 0; i < count; ++i)
+      buffers[i] = asio::buffer(parts[i].data(), parts[i].size());
     std::error_code error;
     const std::size_t sent = count == 1 ? socket_.send(buffers[0], 0, error)
                                         : socket_.send(Gathered{buffers.data(), count}, 0, error);
@@ -133,15 +145,16 @@ void ClientSession::flush() {
     server_.count_output(sent);
     if (error == asio::error::would_block || error == asio::error::try_again) {
       waiting_to_write_ = true;
-      socket_.async_wait(Socket::wait_write, [self = shared_from_this()](const std::error_code& failed) {
-        self->waiting_to_write_ = false;
-        if (self->closed()) return;
-        if (failed && failed != asio::error::operation_aborted) {
-          self->close();
-        } else {
-          self->server_.queue_flush(*self);
-        }
-      });
+      socket_.async_wait(Socket::wait_write,
+                         [self = shared_from_this()](const std::error_code& failed) {
+                           self->waiting_to_write_ = false;
+                           if (self->closed()) return;
+                           if (failed && failed != asio::error::operation_aborted) {
+                             self->close();
+                           } else {
+                             self->server_.queue_flush(*self);
+                           }
+                         });
     } else if (error) {
       close();
       return;

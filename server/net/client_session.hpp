@@ -1,9 +1,10 @@
-// ClientSession moves bytes between one socket and one node::Client: reads into the parser, runs requests within the turn's
-// budget, and writes what the reply gate lets through with one gathered write per turn.
+// ClientSession moves bytes between one socket and one node::Client: reads into the parser, runs
+// requests within the turn's budget, and writes what the reply gate lets through with one gathered
+// write per turn.
 //
-// A session that was active lately keeps its input buffer and waits inside a read, which costs one system call per arrival; an
-// idle one gives its buffers back and waits for readiness only. It lives as long as one of its asynchronous operations or the
-// server holds it. One thread.
+// A session that was active lately keeps its input buffer and waits inside a read, which costs one
+// system call per arrival; an idle one gives its buffers back and waits for readiness only. It
+// lives as long as one of its asynchronous operations or the server holds it. One thread.
 #pragma once
 
 #include <asio/generic/stream_protocol.hpp>
@@ -52,8 +53,8 @@ class ClientSession : public std::enable_shared_from_this<ClientSession> {
   Server& server_;
   Socket socket_;
   client::Client* client_;
-  bool reading_ = false;         // a read or a wait for readability is under way
-  bool waiting_idle_ = false;    // ... and it is the wait
+  bool reading_ = false;       // a read or a wait for readability is under way
+  bool waiting_idle_ = false;  // ... and it is the wait
   bool waiting_to_write_ = false;
   MonoUs over_soft_limit_since_ = 0;
 };

@@ -12,7 +12,9 @@ std::int64_t microseconds(clockid_t clock) {
 }
 }  // namespace
 
-MonoUs monotonic_us() { return microseconds(CLOCK_MONOTONIC); }
+MonoUs monotonic_us() {
+  return microseconds(CLOCK_MONOTONIC);
+}
 
 TimePoint sample_clocks() {
   const std::int64_t wall_us = microseconds(CLOCK_REALTIME);

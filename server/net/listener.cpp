@@ -29,7 +29,8 @@ std::string endpoint_text(const Endpoint& endpoint) {
 
 // "[::1]:50412" or "127.0.0.1:50412" from a generic endpoint.
 std::string address_text(const asio::generic::stream_protocol::endpoint& endpoint) {
-  if (endpoint.protocol().family() != AF_INET && endpoint.protocol().family() != AF_INET6) return {};
+  if (endpoint.protocol().family() != AF_INET && endpoint.protocol().family() != AF_INET6)
+    return {};
   asio::ip::tcp::endpoint tcp;
   if (endpoint.size() > tcp.capacity()) return {};
   std::memcpy(tcp.data(), endpoint.data(), endpoint.size());
@@ -65,18 +66,20 @@ Result<void> Server::listen() {
   if (options.port != 0) {
     for (const std::string& written : options.bind) {
       const bool optional = written.starts_with('-');
-      const auto outcome =
-          listen_tcp(optional ? written.substr(1) : written, static_cast<std::uint16_t>(options.port));
+      const auto outcome = listen_tcp(optional ? written.substr(1) : written,
+                                      static_cast<std::uint16_t>(options.port));
       if (outcome.has_value()) continue;
       if (!optional) return outcome;
-      log_(fmt::format("listen skipped address={} reason=\"{}\"", written, outcome.error().message));
+      log_(
+          fmt::format("listen skipped address={} reason=\"{}\"", written, outcome.error().message));
     }
   }
   if (!options.unixsocket.empty()) {
     const auto outcome = listen_unix(options.unixsocket, options.unixsocketperm.bits);
     if (!outcome.has_value()) return outcome;
   }
-  if (listeners_.empty()) return fail("nothing to listen on: set server.port and server.bind, or server.unixsocket");
+  if (listeners_.empty())
+    return fail("nothing to listen on: set server.port and server.bind, or server.unixsocket");
   for (const auto& listener : listeners_) accept(*listener);
   return {};
 }
@@ -87,8 +90,11 @@ Result<void> Server::listen_tcp(const std::string& address, std::uint16_t port) 
   if (host == "*") host = "0.0.0.0";
   if (host == "::*") host = "::";
   asio::ip::tcp::resolver resolver(io_);
-  const auto found = resolver.resolve(host, std::to_string(port), asio::ip::resolver_base::passive, error);
-  if (error) return fail(fmt::format("cannot resolve the address {} of server.bind: {}", address, error.message()));
+  const auto found =
+      resolver.resolve(host, std::to_string(port), asio::ip::resolver_base::passive, error);
+  if (error)
+    return fail(
+        fmt::format("cannot resolve the address {} of server.bind: {}", address, error.message()));
   const asio::ip::tcp::endpoint endpoint = found.begin()->endpoint();
   auto listener = std::make_unique<Listener>(io_);
   auto& acceptor = listener->tcp;
@@ -99,8 +105,9 @@ Result<void> Server::listen_tcp(const std::string& address, std::uint16_t port) 
   if (!error) acceptor.listen(static_cast<int>(node_.options().server.tcp_backlog), error);
   if (!error) acceptor.non_blocking(true, error);
   if (error) {
-    return fail(fmt::format("cannot listen on {}: {} (is another server running there? choose another with --port)",
-                            endpoint_text(endpoint), error.message()));
+    return fail(fmt::format(
+        "cannot listen on {}: {} (is another server running there? choose another with --port)",
+        endpoint_text(endpoint), error.message()));
   }
   listeners_.push_back(std::move(listener));
   log_(fmt::format("listening address={}", endpoint_text(endpoint)));
@@ -117,7 +124,9 @@ Result<void> Server::listen_unix(const std::string& path, std::uint32_t mode) {
   struct stat status {};
   if (lstat(path.c_str(), &status) == 0) {
     if (!S_ISSOCK(status.st_mode)) {
-      return fail(fmt::format("server.unixsocket: {} exists and is not a socket; remove it or name another path", path));
+      return fail(fmt::format(
+          "server.unixsocket: {} exists and is not a socket; remove it or name another path",
+          path));
     }
     unlink(path.c_str());
   }
@@ -131,7 +140,8 @@ Result<void> Server::listen_unix(const std::string& path, std::uint32_t mode) {
     }
     acceptor.listen(static_cast<int>(node_.options().server.tcp_backlog), error);
   }
-  if (error) return fail(fmt::format("cannot listen on the Unix socket {}: {}", path, error.message()));
+  if (error)
+    return fail(fmt::format("cannot listen on the Unix socket {}: {}", path, error.message()));
   listeners_.push_back(std::move(listener));
   log_(fmt::format("listening unixsocket={}", path));
   return {};
@@ -160,7 +170,8 @@ void Server::accept(Listener& listener) {
   }
 }
 
-void Server::on_accept(const std::error_code& error, ClientSession::Socket socket, bool unix_socket) {
+void Server::on_accept(const std::error_code& error, ClientSession::Socket socket,
+                       bool unix_socket) {
   if (error) {
     log_(fmt::format("accept failed reason=\"{}\"", error.message()));
     return;

@@ -56,7 +56,9 @@ void Server::queue_flush(ClientSession& session) {
   to_flush_.push_back(session.shared_from_this());
 }
 
-void Server::hold(ClientSession& session) { held_.push_back(session.shared_from_this()); }
+void Server::hold(ClientSession& session) {
+  held_.push_back(session.shared_from_this());
+}
 
 void Server::forget(ClientSession& session) {
   client::Client& client = session.client();
@@ -66,7 +68,8 @@ void Server::forget(ClientSession& session) {
 }
 
 void Server::log_closed(const client::Client& client, std::string_view reason) {
-  log_(fmt::format("client closed id={} addr={} reason={}", client.id.value, client.info.peer_address, reason));
+  log_(fmt::format("client closed id={} addr={} reason={}", client.id.value,
+                   client.info.peer_address, reason));
 }
 
 int Server::run() {
@@ -84,7 +87,8 @@ void Server::turn() {
   } else {
     io_.run_one();
   }
-  for (int i = 0; i < kHandlersPerTurn && turn_bytes_ < kInputBytesPerTurn && io_.poll_one() > 0; ++i) {
+  for (int i = 0; i < kHandlersPerTurn && turn_bytes_ < kInputBytesPerTurn && io_.poll_one() > 0;
+       ++i) {
   }
   end_turn();
 }
@@ -102,7 +106,8 @@ void Server::end_turn() {
   more_work_ |= !to_run_.empty() || !to_flush_.empty();
   if (stopping_ && to_flush_.empty()) {
     bool pending = false;
-    for (const auto& [id, session] : sessions_) pending |= session->client().output.pending_bytes() > 0;
+    for (const auto& [id, session] : sessions_)
+      pending |= session->client().output.pending_bytes() > 0;
     if (!pending) stop_deadline_ = 0;
   }
 }
@@ -142,13 +147,15 @@ void Server::apply_effects() {
   if (effects.shutdown.has_value()) stop(*effects.shutdown);
 }
 
-// The wall clock may jump: the timer is set by what is left from now on, and looked at anew every second.
+// The wall clock may jump: the timer is set by what is left from now on, and looked at anew every
+// second.
 void Server::arm_timer(const TimePoint& now) {
   const UnixMs due = node_.next_due();
   const UnixMs pause_end = held_.empty() ? due : node_.pause_end();
   const UnixMs next = std::min(due, pause_end);
   if (next == armed_for_ || next > now.unix_ms + 2000) return;
-  if (armed_for_ != 0 && armed_for_ < next && armed_for_ > now.unix_ms) return;  // wakes up early enough
+  if (armed_for_ != 0 && armed_for_ < next && armed_for_ > now.unix_ms)
+    return;  // wakes up early enough
   armed_for_ = next;
   const std::int64_t left_us = std::max<std::int64_t>(next * 1000 - now.unix_us, 0);
   expiry_timer_.expires_after(std::chrono::microseconds(left_us));

@@ -1,8 +1,8 @@
 // Server is the loop: listeners, sessions, timers and the turn around one Node.
 //
-// A turn: some completions of sockets and timers (bounded in number, bytes and time), requests left over from the last turn,
-// one slice of the node's background work, then one gathered write per session with output. One thread; `stop` may be called
-// from a handler of its io_context only.
+// A turn: some completions of sockets and timers (bounded in number, bytes and time), requests left
+// over from the last turn, one slice of the node's background work, then one gathered write per
+// session with output. One thread; `stop` may be called from a handler of its io_context only.
 #pragma once
 
 #include <asio/generic/stream_protocol.hpp>

@@ -13,8 +13,8 @@ using config::EvictionPolicy;
 using keyspace::DatabaseIndex;
 using keyspace::Entry;
 
-// A write command waits at most for this many evictions; if the data is still too large it goes on, as Redis does when its
-// time for evicting is used up, and the next command evicts further.
+// A write command waits at most for this many evictions; if the data is still too large it goes on,
+// as Redis does when its time for evicting is used up, and the next command evicts further.
 constexpr int kBatchKeys = 64;
 
 bool only_expiring(EvictionPolicy policy) {
@@ -28,10 +28,12 @@ std::int64_t badness(EvictionPolicy policy, const Entry& entry, UnixMs expire_at
     case EvictionPolicy::kAllkeysLru:
     case EvictionPolicy::kVolatileLru:
       return ((now / 1000) - static_cast<std::int64_t>(entry.access_clock())) & 0xffffff;
-    case EvictionPolicy::kVolatileTtl: return std::numeric_limits<std::int64_t>::max() - expire_at;
+    case EvictionPolicy::kVolatileTtl:
+      return std::numeric_limits<std::int64_t>::max() - expire_at;
     case EvictionPolicy::kAllkeysRandom:
     case EvictionPolicy::kVolatileRandom:
-    case EvictionPolicy::kNoEviction: return 0;
+    case EvictionPolicy::kNoEviction:
+      return 0;
   }
   HF_CHECK(false && "unknown eviction policy");
 }
@@ -45,7 +47,8 @@ struct Victim {
 Victim choose(commands::ServerState& state, const TimePoint& now) {
   const EvictionPolicy policy = state.options.memory.maxmemory_policy;
   const bool expiring = only_expiring(policy);
-  const bool random = policy == EvictionPolicy::kAllkeysRandom || policy == EvictionPolicy::kVolatileRandom;
+  const bool random =
+      policy == EvictionPolicy::kAllkeysRandom || policy == EvictionPolicy::kVolatileRandom;
   const std::int64_t samples = random ? 1 : 2 * state.options.memory.maxmemory_samples;
   Victim worst;
   for (DatabaseIndex database = 0; database < state.keyspace.database_count(); ++database) {
@@ -53,8 +56,8 @@ Victim choose(commands::ServerState& state, const TimePoint& now) {
     if ((expiring ? table.expiring_count() : table.size()) == 0) continue;
     for (std::int64_t i = 0; i < samples; ++i) {
       UnixMs expire_at = keyspace::kNoExpiry;
-      const Entry* entry =
-          expiring ? table.random_expiring(state.random, &expire_at) : table.random_entry(state.random);
+      const Entry* entry = expiring ? table.random_expiring(state.random, &expire_at)
+                                    : table.random_entry(state.random);
       if (entry == nullptr) break;
       const std::int64_t score = badness(policy, *entry, expire_at, now.unix_ms);
       if (score > worst.badness) worst = {database, entry, score};
@@ -77,8 +80,7 @@ bool make_room(commands::ServerState& state, const TimePoint& now) {
     const Victim victim = choose(state, now);
     if (victim.entry == nullptr) return false;
     const std::string key(victim.entry->key());
-    state.keyspace.apply(
-        keyspace::Delete{victim.database, key, keyspace::DeleteReason::kEvicted});
+    state.keyspace.apply(keyspace::Delete{victim.database, key, keyspace::DeleteReason::kEvicted});
     ++state.statistics.evicted_keys;
   }
   return true;

@@ -6,8 +6,9 @@
 
 namespace holdfast::node {
 
-// Evicts until the data fits into maxmemory, at most a batch. False: it does not fit and nothing can be evicted (the policy
-// forbids it, or nothing has a TTL), so commands that add data must be refused.
+// Evicts until the data fits into maxmemory, at most a batch. False: it does not fit and nothing
+// can be evicted (the policy forbids it, or nothing has a TTL), so commands that add data must be
+// refused.
 bool make_room(commands::ServerState& state, const TimePoint& now);
 
 }  // namespace holdfast::node

@@ -31,7 +31,8 @@ constexpr std::string_view kOutOfMemoryError =
 
 // As printf's %.*s in Redis: at most `bytes_max` bytes, and a NUL byte ends the text.
 std::string_view shown(const resp::Argument& argument, std::size_t bytes_max) {
-  const std::string_view bytes = argument.chunks != nullptr ? argument.chunks->chunk(0) : argument.bytes;
+  const std::string_view bytes =
+      argument.chunks != nullptr ? argument.chunks->chunk(0) : argument.bytes;
   return bytes.substr(0, std::min(bytes_max, bytes.find('\0')));
 }
 
@@ -40,8 +41,8 @@ std::string unknown_command(resp::Arguments arguments) {
   for (std::size_t i = 1; i < arguments.size() && beginning.size() < 128; ++i) {
     beginning += fmt::format("'{}' ", shown(arguments[i], 128 - beginning.size()));
   }
-  return fmt::format("ERR unknown command '{}', with args beginning with: {}", shown(arguments[0], 128),
-                     beginning);
+  return fmt::format("ERR unknown command '{}', with args beginning with: {}",
+                     shown(arguments[0], 128), beginning);
 }
 
 bool looks_like_http(std::string_view name) {
@@ -50,8 +51,8 @@ bool looks_like_http(std::string_view name) {
 
 }  // namespace
 
-Node::Node(config::Options options, std::uint64_t seed, std::string run_id, const TimePoint& started,
-           commands::Host& host)
+Node::Node(config::Options options, std::uint64_t seed, std::string run_id,
+           const TimePoint& started, commands::Host& host)
     : state_(std::move(options), seed, std::move(run_id), started, host) {}
 
 Node::~Node() = default;
@@ -75,26 +76,29 @@ Step Node::run_one(Client& client, const TimePoint& now) {
   if (client.fate != Fate::kOpen) return Step::kClosing;
   if (!client.held) {
     switch (client.parser.next()) {
-      case resp::ParseStatus::kNeedMore: return Step::kNeedMore;
+      case resp::ParseStatus::kNeedMore:
+        return Step::kNeedMore;
       case resp::ParseStatus::kError: {
         ++state_.statistics.error_replies;
         resp::ReplyWriter(client.output, client.version).error(client.parser.error());
         state_.effects.log_lines.push_back(
-            fmt::format("client closed id={} addr={} reason=protocol_error text=\"{}\"", client.id.value,
-                        client.info.peer_address, client.parser.error()));
+            fmt::format("client closed id={} addr={} reason=protocol_error text=\"{}\"",
+                        client.id.value, client.info.peer_address, client.parser.error()));
         client.fate = Fate::kCloseAfterReply;
         return Step::kClosing;
       }
-      case resp::ParseStatus::kRequest: break;
+      case resp::ParseStatus::kRequest:
+        break;
     }
-    if (client.parser.batch_is_new() && client.parser.upcoming_count() > 1) prefetch_upcoming(client);
+    if (client.parser.batch_is_new() && client.parser.upcoming_count() > 1)
+      prefetch_upcoming(client);
   }
   client.last_interaction_us = now.mono_us;
   return dispatch(client, now);
 }
 
-// The requests of a pipeline wait for memory together instead of one after the other. Taking the first argument for the key
-// is right for all that matters, and harmless where it is wrong.
+// The requests of a pipeline wait for memory together instead of one after the other. Taking the
+// first argument for the key is right for all that matters, and harmless where it is wrong.
 void Node::prefetch_upcoming(const Client& client) const {
   const keyspace::Table& table = state_.keyspace.table(client.database);
   std::array<std::uint64_t, resp::kRequestsAhead> hashes;
@@ -151,16 +155,20 @@ void Node::refuse(Client& client, const CommandSpec* spec, std::string_view erro
 
 bool Node::must_wait(const Client& client, const CommandSpec& spec, UnixMs now) const {
   switch (state_.pause.at(now)) {
-    case commands::PauseMode::kNone: return false;
-    case commands::PauseMode::kAll: return true;
-    case commands::PauseMode::kWrites: break;
+    case commands::PauseMode::kNone:
+      return false;
+    case commands::PauseMode::kAll:
+      return true;
+    case commands::PauseMode::kWrites:
+      break;
   }
   const auto writes = [](const CommandSpec& one) {
     return one.has(Flag::kWrite) || one.has(Flag::kMayReplicate);
   };
   if (client.transaction.active && spec.name == "exec") {
     const auto& queue = client.transaction.queue;
-    return std::any_of(queue.begin(), queue.end(), [&](const auto& queued) { return writes(*queued.spec); });
+    return std::any_of(queue.begin(), queue.end(),
+                       [&](const auto& queued) { return writes(*queued.spec); });
   }
   return !client.transaction.active && writes(spec);
 }
@@ -170,10 +178,10 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
   client.held = false;
   client.ran = nullptr;
   if (looks_like_http(arguments[0].bytes)) {
-    state_.effects.log_lines.push_back(
-        fmt::format("client closed id={} addr={} reason=http_request text=\"a browser or webhook talks to this "
-                    "port: possible cross-protocol attack\"",
-                    client.id.value, client.info.peer_address));
+    state_.effects.log_lines.push_back(fmt::format(
+        "client closed id={} addr={} reason=http_request text=\"a browser or webhook talks to this "
+        "port: possible cross-protocol attack\"",
+        client.id.value, client.info.peer_address));
     client.fate = Fate::kCloseNow;
     return Step::kClosing;
   }
@@ -189,8 +197,8 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
     return Step::kRan;
   }
   if (state_.options.memory.maxmemory > 0 && !make_room(state_, now)) {
-    const bool adds_data = spec->has(Flag::kDenyOom) ||
-                           (spec->name == "exec" && transaction.adds_data);
+    const bool adds_data =
+        spec->has(Flag::kDenyOom) || (spec->name == "exec" && transaction.adds_data);
     if (adds_data) {
       refuse(client, spec, kOutOfMemoryError);
       return Step::kRan;
@@ -213,7 +221,8 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
   return client.fate == Fate::kOpen ? Step::kRan : Step::kClosing;
 }
 
-void Node::run(Client& client, const CommandSpec& spec, resp::Arguments arguments, const TimePoint& now) {
+void Node::run(Client& client, const CommandSpec& spec, resp::Arguments arguments,
+               const TimePoint& now) {
   if (client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kSkipping;
   const bool silent = client.reply_mode != ReplyMode::kOn;
   CommandContext ctx(state_, client, spec, arguments, now, silent ? discarded_ : client.output);
@@ -228,7 +237,8 @@ void Node::run(Client& client, const CommandSpec& spec, resp::Arguments argument
   if (silent) {
     if (client.reply_mode == ReplyMode::kOn) {  // CLIENT REPLY ON answers
       std::array<std::string_view, 4> parts;
-      const std::size_t count = discarded_.gather(parts.data(), parts.size(), discarded_.pending_bytes());
+      const std::size_t count =
+          discarded_.gather(parts.data(), parts.size(), discarded_.pending_bytes());
       for (std::size_t i = 0; i < count; ++i) client.output.append(parts[i]);
     }
     discarded_.clear();
@@ -239,18 +249,21 @@ void Node::run(Client& client, const CommandSpec& spec, resp::Arguments argument
 void Node::note_duration(Client& client, std::int64_t duration_us, const TimePoint& now) {
   const CommandSpec* spec = std::exchange(client.ran, nullptr);
   if (spec == nullptr) return;
-  state_.statistics.by_command[spec->number].microseconds += static_cast<std::uint64_t>(duration_us);
+  state_.statistics.by_command[spec->number].microseconds +=
+      static_cast<std::uint64_t>(duration_us);
   const std::int64_t threshold = state_.options.slowlog.slower_than_us;
   if (threshold >= 0 && duration_us >= threshold && !spec->has(Flag::kSkipSlowlog)) [[unlikely]] {
-    state_.slow_log.add(client.parser.arguments(), now.unix_ms / 1000, duration_us, client.info.peer_address,
-                        client.name, static_cast<std::size_t>(state_.options.slowlog.max_len));
+    state_.slow_log.add(client.parser.arguments(), now.unix_ms / 1000, duration_us,
+                        client.info.peer_address, client.name,
+                        static_cast<std::size_t>(state_.options.slowlog.max_len));
   }
 }
 
 std::size_t Node::expire_due(const TimePoint& now, std::size_t keys_max) {
   std::size_t expired = 0;
   std::array<keyspace::Entry*, kExpireBatchKeys> due;
-  for (keyspace::DatabaseIndex database = 0; database < state_.keyspace.database_count(); ++database) {
+  for (keyspace::DatabaseIndex database = 0; database < state_.keyspace.database_count();
+       ++database) {
     keyspace::Table& table = state_.keyspace.table(database);
     while (expired < keys_max && table.next_due() <= now.unix_ms) {
       const std::size_t count =
@@ -289,7 +302,8 @@ void Node::update_rates(const TimePoint& now) {
   }
   rate_sampled_us_ = now.mono_us;
   rate_sampled_commands_ = statistics.commands_processed;
-  statistics.used_bytes_peak = std::max<std::uint64_t>(statistics.used_bytes_peak, state_.keyspace.used_bytes());
+  statistics.used_bytes_peak =
+      std::max<std::uint64_t>(statistics.used_bytes_peak, state_.keyspace.used_bytes());
 }
 
 bool Node::has_effects() const {
@@ -302,7 +316,8 @@ commands::HostEffects Node::take_effects() {
   commands::HostEffects effects = std::exchange(state_.effects, {});
   if (effects.options_changed) {
     state_.clients.for_each([this](Client& client) {
-      client.parser.limits().bulk_bytes_max = static_cast<std::int64_t>(state_.options.limits.proto_max_bulk_len);
+      client.parser.limits().bulk_bytes_max =
+          static_cast<std::int64_t>(state_.options.limits.proto_max_bulk_len);
       client.parser.limits().buffer_bytes_max = state_.options.limits.client_query_buffer_limit;
     });
   }

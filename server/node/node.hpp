@@ -1,9 +1,11 @@
-// Node is the kernel: clients, commands, keyspace, expiry and eviction as one function of events. It sees no socket, thread or
-// clock: bytes come through a client's parser, time with every call, and what it wants from the world it leaves in
-// `take_effects`. Same calls with the same times and seed, same replies.
+// Node is the kernel: clients, commands, keyspace, expiry and eviction as one function of events.
+// It sees no socket, thread or clock: bytes come through a client's parser, time with every call,
+// and what it wants from the world it leaves in `take_effects`. Same calls with the same times and
+// seed, same replies.
 //
-// One turn of the caller: for each client with input `run_one` until it says that there is no more (or its budget is used up),
-// then `background` once, then write every client's sendable output up to `committed()`. Not thread-safe.
+// One turn of the caller: for each client with input `run_one` until it says that there is no more
+// (or its budget is used up), then `background` once, then write every client's sendable output up
+// to `committed()`. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -23,8 +25,9 @@ namespace holdfast::node {
 enum class Step {
   kRan,       // one request was carried out (or refused); there may be another
   kNeedMore,  // no complete request is left
-  kHeld,      // CLIENT PAUSE: the request waits; try again when `held_until` has passed or a pause has ended
-  kClosing,   // see client.fate
+  kHeld,  // CLIENT PAUSE: the request waits; try again when `held_until` has passed or a pause has
+          // ended
+  kClosing,  // see client.fate
 };
 
 class Node {
@@ -39,11 +42,12 @@ class Node {
   void disconnect(client::Client& client);
 
   Step run_one(client::Client& client, const TimePoint& now);
-  // How long the request that run_one just carried out took, as the caller measured it. For statistics and SLOWLOG.
+  // How long the request that run_one just carried out took, as the caller measured it. For
+  // statistics and SLOWLOG.
   void note_duration(client::Client& client, std::int64_t duration_us, const TimePoint& now);
 
-  // Expiry, freeing and compaction, at most about `units` of work (a unit is about one key). True: there is more to do at
-  // once, call again soon.
+  // Expiry, freeing and compaction, at most about `units` of work (a unit is about one key). True:
+  // there is more to do at once, call again soon.
   bool background(const TimePoint& now, std::size_t units);
   // The earliest wall time at which `background` may have something new to do.
   UnixMs next_due() const { return state_.keyspace.next_due(); }

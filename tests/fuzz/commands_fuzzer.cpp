@@ -1,9 +1,9 @@
-// Random command streams of several clients against a whole node, under the sanitizers: no crash, no failed check, and the
-// node's accounting returns to where it began when everything is flushed.
+// Random command streams of several clients against a whole node, under the sanitizers: no crash,
+// no failed check, and the node's accounting returns to where it began when everything is flushed.
 //
 //   input := { operation }      operation := selector:u8 ...
-// A selector either picks a command from the table, then argument selectors from a small vocabulary, or feeds raw bytes, moves
-// the clock, or connects and disconnects clients.
+// A selector either picks a command from the table, then argument selectors from a small
+// vocabulary, or feeds raw bytes, moves the clock, or connects and disconnects clients.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -45,13 +45,70 @@ class Input {
   std::size_t at_ = 0;
 };
 
-const std::array<std::string, 64> kWords = {
-    "a", "b", "c", "k1", "k2", "field", "f2", "1", "0", "-1", "10", "100", "9223372036854775807",
-    "-9223372036854775808", "1.5", "inf", "nan", "3e3", "", "*", "?", "[a-", "EX", "PX", "EXAT", "PXAT", "NX", "XX",
-    "GT", "LT", "GET", "KEEPTTL", "PERSIST", "MATCH", "COUNT", "TYPE", "WITHVALUES", "string", "hash", "REPLACE",
-    "DB", "ASYNC", "SYNC", "1000", "1700000000", "1700000000123", "2000000000000", "LIST", "INFO", "ID", "ON", "OFF",
-    "SKIP", "RESET", "maxmemory", "10mb", "0mb", "maxmemory-policy", "allkeys-lru", "default", "2", "3", "SETNAME",
-    "x\r\ny"};
+const std::array<std::string, 64> kWords = {"a",
+                                            "b",
+                                            "c",
+                                            "k1",
+                                            "k2",
+                                            "field",
+                                            "f2",
+                                            "1",
+                                            "0",
+                                            "-1",
+                                            "10",
+                                            "100",
+                                            "9223372036854775807",
+                                            "-9223372036854775808",
+                                            "1.5",
+                                            "inf",
+                                            "nan",
+                                            "3e3",
+                                            "",
+                                            "*",
+                                            "?",
+                                            "[a-",
+                                            "EX",
+                                            "PX",
+                                            "EXAT",
+                                            "PXAT",
+                                            "NX",
+                                            "XX",
+                                            "GT",
+                                            "LT",
+                                            "GET",
+                                            "KEEPTTL",
+                                            "PERSIST",
+                                            "MATCH",
+                                            "COUNT",
+                                            "TYPE",
+                                            "WITHVALUES",
+                                            "string",
+                                            "hash",
+                                            "REPLACE",
+                                            "DB",
+                                            "ASYNC",
+                                            "SYNC",
+                                            "1000",
+                                            "1700000000",
+                                            "1700000000123",
+                                            "2000000000000",
+                                            "LIST",
+                                            "INFO",
+                                            "ID",
+                                            "ON",
+                                            "OFF",
+                                            "SKIP",
+                                            "RESET",
+                                            "maxmemory",
+                                            "10mb",
+                                            "0mb",
+                                            "maxmemory-policy",
+                                            "allkeys-lru",
+                                            "default",
+                                            "2",
+                                            "3",
+                                            "SETNAME",
+                                            "x\r\ny"};
 
 std::string word(Input& input) {
   const std::uint8_t selector = input.byte();
@@ -63,7 +120,8 @@ std::string word(Input& input) {
 
 void append_request(std::string& out, const std::vector<std::string>& arguments) {
   out += fmt::format("*{}\r\n", arguments.size());
-  for (const std::string& argument : arguments) out += fmt::format("${}\r\n{}\r\n", argument.size(), argument);
+  for (const std::string& argument : arguments)
+    out += fmt::format("${}\r\n{}\r\n", argument.size(), argument);
 }
 
 class Session {

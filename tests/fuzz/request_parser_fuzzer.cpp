@@ -1,5 +1,5 @@
-// Any bytes, split in any way, must give the same requests as the whole, and never read outside of the buffer.
-// The first byte chooses the split.
+// Any bytes, split in any way, must give the same requests as the whole, and never read outside of
+// the buffer. The first byte chooses the split.
 #include <algorithm>
 #include <cstdint>
 #include <cstdlib>
@@ -33,7 +33,8 @@ Outcome parse(std::string_view bytes, std::size_t step, bool authenticated) {
     std::memcpy(room, bytes.data(), count);
     parser.commit(count);
     bytes.remove_prefix(count);
-    for (ParseStatus status = parser.next(); status != ParseStatus::kNeedMore; status = parser.next()) {
+    for (ParseStatus status = parser.next(); status != ParseStatus::kNeedMore;
+         status = parser.next()) {
       if (status == ParseStatus::kError) {
         outcome.error = parser.error();
         break;
@@ -58,7 +59,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const Outcome whole = parse(bytes, bytes.size(), authenticated);
   const Outcome split = parse(bytes, step, authenticated);
   // How soon a too long line is refused depends on the split; everything else must not.
-  if (whole.error.find("too big") == std::string::npos && split.error.find("too big") == std::string::npos) {
+  if (whole.error.find("too big") == std::string::npos &&
+      split.error.find("too big") == std::string::npos) {
     HF_CHECK(whole == split);
   }
   return 0;

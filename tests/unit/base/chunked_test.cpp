@@ -14,11 +14,12 @@ std::string pattern_bytes(std::size_t size) {
 }  // namespace
 
 TEST_CASE("a chunked string holds what was appended, across chunk borders", "[chunked]") {
-  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kChunkBytes - 1, kChunkBytes, kChunkBytes + 1,
-                                 3 * kChunkBytes + 7}) {
+  for (const std::size_t size : {std::size_t{0}, std::size_t{1}, kChunkBytes - 1, kChunkBytes,
+                                 kChunkBytes + 1, 3 * kChunkBytes + 7}) {
     const std::string text = pattern_bytes(size);
     Chunked chunked;
-    for (std::size_t at = 0; at < size; at += 1000) chunked.append(std::string_view(text).substr(at, 1000));
+    for (std::size_t at = 0; at < size; at += 1000)
+      chunked.append(std::string_view(text).substr(at, 1000));
     CHECK(chunked.size() == size);
     CHECK(chunked.equals(text));
     CHECK(chunked.str() == text);
@@ -36,7 +37,8 @@ TEST_CASE("overwriting a copy leaves the original as it was", "[chunked]") {
   CHECK(copy.equals(expected));
 }
 
-TEST_CASE("appending to a copy whose last chunk is shared leaves the original as it was", "[chunked]") {
+TEST_CASE("appending to a copy whose last chunk is shared leaves the original as it was",
+          "[chunked]") {
   const Chunked original{std::string_view("abc")};
   Chunked copy = original;
   copy.append("def");

@@ -9,7 +9,8 @@ TEST_CASE("integers are taken exactly as Redis takes them", "[text]") {
   CHECK(parse_int("0") == 0);
   CHECK(parse_int("-9223372036854775808") == INT64_MIN);
   CHECK(parse_int("9223372036854775807") == INT64_MAX);
-  for (const char* bad : {"", "-", "+1", "01", "-0", "1 ", " 1", "9223372036854775808", "1.0", "0x1", "--1"}) {
+  for (const char* bad :
+       {"", "-", "+1", "01", "-0", "1 ", " 1", "9223372036854775808", "1.0", "0x1", "--1"}) {
     CAPTURE(bad);
     CHECK_FALSE(parse_int(bad).has_value());
   }

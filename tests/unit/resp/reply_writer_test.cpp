@@ -37,7 +37,8 @@ TEST_CASE("each meaning has its form in both protocols", "[reply]") {
 }
 
 TEST_CASE("an error text cannot break out of its line", "[reply]") {
-  CHECK(written(Version::kResp2, [](ReplyWriter& r) { r.error("ERR a\r\n+OK"); }) == "-ERR a  +OK\r\n");
+  CHECK(written(Version::kResp2, [](ReplyWriter& r) { r.error("ERR a\r\n+OK"); }) ==
+        "-ERR a  +OK\r\n");
 }
 
 TEST_CASE("a long value is shared, not copied, and whole", "[reply]") {

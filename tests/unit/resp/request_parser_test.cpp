@@ -37,7 +37,8 @@ void feed(RequestParser& parser, std::string_view bytes, Parsed& parsed) {
         break;
       }
       parsed.requests.emplace_back();
-      for (const Argument& argument : parser.arguments()) parsed.requests.back().push_back(owned(argument));
+      for (const Argument& argument : parser.arguments())
+        parsed.requests.back().push_back(owned(argument));
     }
   }
 }
@@ -47,7 +48,8 @@ Parsed parse(std::string_view bytes, std::size_t step = 0, bool authenticated = 
   parser.limits().authenticated = authenticated;
   Parsed parsed;
   if (step == 0) step = std::max<std::size_t>(bytes.size(), 1);
-  for (std::size_t at = 0; at < bytes.size(); at += step) feed(parser, bytes.substr(at, step), parsed);
+  for (std::size_t at = 0; at < bytes.size(); at += step)
+    feed(parser, bytes.substr(at, step), parsed);
   return parsed;
 }
 
@@ -61,8 +63,10 @@ std::string request(const std::vector<std::string>& arguments) {
 
 }  // namespace
 
-TEST_CASE("a pipeline gives the same requests whole, byte by byte and split at every point", "[parser]") {
-  const Requests expected = {{"SET", "k", std::string("v\r\n\0x", 5)}, {"GET", ""}, {"PING"}, {"ping", "a b"}, {"X"}};
+TEST_CASE("a pipeline gives the same requests whole, byte by byte and split at every point",
+          "[parser]") {
+  const Requests expected = {
+      {"SET", "k", std::string("v\r\n\0x", 5)}, {"GET", ""}, {"PING"}, {"ping", "a b"}, {"X"}};
   std::string bytes;
   bytes += request(expected[0]) + request(expected[1]);
   bytes += "*0\r\n*-1\r\n\r\n  \r\n";  // empty requests are passed over
@@ -86,12 +90,13 @@ TEST_CASE("large arguments arrive in chunks and whole, whatever the split", "[pa
   std::string large(3 * kChunkBytes + 5, 'x');
   for (std::size_t i = 0; i < large.size(); i += 7) large[i] = static_cast<char>('a' + i % 26);
   const Requests expected = {{"SET", "k", large, "EX", "10"},
-                             {"MSET", "a", std::string(kChunkedBytesMin, 'y'), "b", std::string(kChunkedBytesMin - 1, 'z')},
+                             {"MSET", "a", std::string(kChunkedBytesMin, 'y'), "b",
+                              std::string(kChunkedBytesMin - 1, 'z')},
                              {"PING"}};
   std::string bytes;
   for (const auto& one : expected) bytes += request(one);
-  for (const std::size_t step : {std::size_t{0}, std::size_t{1}, std::size_t{7}, std::size_t{1000}, kChunkBytes,
-                                 kChunkBytes + 1}) {
+  for (const std::size_t step : {std::size_t{0}, std::size_t{1}, std::size_t{7}, std::size_t{1000},
+                                 kChunkBytes, kChunkBytes + 1}) {
     CAPTURE(step);
     REQUIRE(parse(bytes, step).requests == expected);
   }
@@ -143,7 +148,8 @@ TEST_CASE("before authentication only small requests are taken", "[parser]") {
 }
 
 TEST_CASE("inline commands know Redis's quoting", "[parser]") {
-  CHECK(parse("set k \"a\\x41\\n\\\"\" 'it\\'s'\r\n").requests == Requests{{"set", "k", "aA\n\"", "it's"}});
+  CHECK(parse("set k \"a\\x41\\n\\\"\" 'it\\'s'\r\n").requests ==
+        Requests{{"set", "k", "aA\n\"", "it's"}});
   CHECK(parse("  get   k  \r\n").requests == Requests{{"get", "k"}});
 }
 
