@@ -42,8 +42,10 @@ function(holdfast_room room)
   target_include_directories(room_${id} ${scope} ${CMAKE_SOURCE_DIR})
   target_link_libraries(room_${id} ${scope} holdfast_build ${ARG_LIBRARIES})
   foreach(use IN LISTS uses)
-    string(REPLACE "/" "_" use_id ${use})
-    target_link_libraries(room_${id} ${scope} room_${use_id})
+    if(EXISTS ${CMAKE_SOURCE_DIR}/${use}/CMakeLists.txt)  # a room that is still empty has no library
+      string(REPLACE "/" "_" use_id ${use})
+      target_link_libraries(room_${id} ${scope} room_${use_id})
+    endif()
   endforeach()
 endfunction()
 
