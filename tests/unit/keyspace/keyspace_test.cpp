@@ -189,7 +189,10 @@ class Pair {
     keyspace_.apply(mutation, &at);
     const auto model = model_[database].find(key);
     RC_ASSERT(static_cast<bool>(at) == (model != model_[database].end()));
-    if (!at) return;
+    if (!at) {
+      RC_ASSERT(at.expire_at == kNoExpiry);
+      return;
+    }
     RC_ASSERT(std::string(at.entry()->key()) == key);
     RC_ASSERT(at.expire_at == model->second.expire_at);
     RC_ASSERT(keyspace_.table(database).expiry(at.where) == at.expire_at);
