@@ -128,9 +128,8 @@ void hello(CommandContext& ctx) {
   if (!ctx.client().authenticated) {
     ctx.error(
         "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO "
-        "<proto> AUTH <user> "
-        "<pass> option can be used to authenticate the client and select the RESP protocol version "
-        "at the same time");
+        "AUTH <user> <pass> option can be used to authenticate the client and select the RESP "
+        "protocol version at the same time");
     return;
   }
   ctx.client().version = version == 3 ? resp::Version::kResp3 : resp::Version::kResp2;

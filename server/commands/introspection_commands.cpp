@@ -154,7 +154,7 @@ void command_info(CommandContext& ctx) {
   for (std::size_t i = 2; i < ctx.argument_count(); ++i) {
     const CommandSpec* spec = find_by_full_name(ctx.argument(i));
     if (spec == nullptr) {
-      ctx.reply().null_array();
+      ctx.reply().null();
     } else {
       reply_command(ctx.reply(), *spec);
     }
