@@ -141,10 +141,11 @@ void Node::refuse(Client& client, const CommandSpec* spec, std::string_view erro
   if (spec != nullptr) ++state_.statistics.by_command[spec->number].rejected;
   resp::OutputBuffer& output = client.reply_mode == ReplyMode::kOn ? client.output : discarded_;
   resp::ReplyWriter reply(output, client.version);
-  if (client.transaction.active && spec != nullptr && spec->name == "exec") {
+  if (spec != nullptr && spec->name == "exec") {
     client.transaction = {};
     state_.watches.forget(client);
-    reply.error(fmt::format("EXECABORT Transaction discarded because of: {}", error));
+    const std::string_view cause = error.starts_with("ERR ") ? error.substr(4) : error;
+    reply.error(fmt::format("EXECABORT Transaction discarded because of: {}", cause));
   } else {
     client.transaction.failed = client.transaction.active;
     reply.error(error);
