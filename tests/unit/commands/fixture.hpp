@@ -51,7 +51,7 @@ class Server {
     HF_CHECK(!words.empty());
     const CommandSpec* spec = find_command(words[0]);
     HF_CHECK(spec != nullptr);
-    if (spec->handler == nullptr && words.size() > 1) spec = find_subcommand(*spec, words[1]);
+    if (!spec->subcommands.empty() && words.size() > 1) spec = find_subcommand(*spec, words[1]);
     HF_CHECK(spec != nullptr && spec->handler != nullptr && spec->accepts(words.size()));
 
     std::deque<Chunked> chunked;
