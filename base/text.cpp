@@ -119,6 +119,7 @@ ClassMatch match_class(std::string_view pattern, std::size_t at, char c, bool ig
 }  // namespace
 
 bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case) {
+  if (text.empty()) return pattern.empty();  // not even a star matches nothing at all
   constexpr std::size_t kNone = static_cast<std::size_t>(-1);
   std::size_t p = 0;
   std::size_t t = 0;

@@ -30,9 +30,11 @@ void WatchRegistry::key_touched(keyspace::DatabaseIndex database, std::string_vi
   for (Client* client : found->second) client->transaction.dirty = true;
 }
 
-void WatchRegistry::database_touched(keyspace::DatabaseIndex database) {
+void WatchRegistry::database_touched(keyspace::DatabaseIndex database,
+                                     keyspace::FunctionRef<bool(std::string_view)> holds) {
   const auto begin = watchers_.lower_bound(KeyLess::View{database, {}});
   for (auto it = begin; it != watchers_.end() && it->first.first == database; ++it) {
+    if (!holds(it->first.second)) continue;
     for (Client* client : it->second) client->transaction.dirty = true;
   }
 }

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/client/client.hpp"
+#include "server/keyspace/function_ref.hpp"
 #include "server/keyspace/keyspace.hpp"
 
 namespace holdfast::client {
@@ -20,7 +21,8 @@ class WatchRegistry : public keyspace::KeyObserver {
   bool empty() const { return watchers_.empty(); }
 
   void key_touched(keyspace::DatabaseIndex database, std::string_view key) override;
-  void database_touched(keyspace::DatabaseIndex database) override;
+  void database_touched(keyspace::DatabaseIndex database,
+                        keyspace::FunctionRef<bool(std::string_view)> holds) override;
 
  private:
   struct KeyLess {

@@ -255,8 +255,11 @@ void Keyspace::apply(const Copy& copy) {
 
 void Keyspace::apply(const SwapDatabases& swap) {
   if (observer_ != nullptr) {
-    observer_->database_touched(swap.first);
-    observer_->database_touched(swap.second);
+    const auto holds = [&](std::string_view key) {
+      return find(swap.first, key) || find(swap.second, key);
+    };
+    observer_->database_touched(swap.first, holds);
+    observer_->database_touched(swap.second, holds);
   }
   std::swap(databases_[swap.first], databases_[swap.second]);
   std::swap(entry_bytes_[swap.first], entry_bytes_[swap.second]);
@@ -265,7 +268,10 @@ void Keyspace::apply(const SwapDatabases& swap) {
 void Keyspace::apply(const Flush& flush) {
   for (DatabaseIndex database = 0; database < databases_.size(); ++database) {
     if (flush.database.has_value() && *flush.database != database) continue;
-    if (observer_ != nullptr) observer_->database_touched(database);
+    if (observer_ != nullptr) {
+      observer_->database_touched(database,
+                                  [&](std::string_view key) { return bool(find(database, key)); });
+    }
     if (databases_[database]->empty()) continue;
     retired_.retire(index_, std::exchange(databases_[database], make_table()));
     entry_bytes_[database] = 0;

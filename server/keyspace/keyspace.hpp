@@ -16,6 +16,7 @@
 
 #include "base/ids.hpp"
 #include "server/keyspace/entry_heap.hpp"
+#include "server/keyspace/function_ref.hpp"
 #include "server/keyspace/hash_value.hpp"
 #include "server/keyspace/mutation.hpp"
 #include "server/keyspace/retire_ring.hpp"
@@ -30,8 +31,9 @@ class KeyObserver {
   virtual ~KeyObserver() = default;
   virtual void key_touched(DatabaseIndex database, std::string_view key) = 0;
   // Before the change: every key of the database is about to go, or to change places with another
-  // database's.
-  virtual void database_touched(DatabaseIndex database) = 0;
+  // database's. `holds` tells of a key whether it is there before or after.
+  virtual void database_touched(DatabaseIndex database,
+                                FunctionRef<bool(std::string_view)> holds) = 0;
 };
 
 // Where a key was found, or would be. Valid until the next apply that did not go through it.

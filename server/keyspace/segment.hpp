@@ -102,8 +102,8 @@ class Segment {
     entry = nullptr;
     return at;
   }
-  // Starts loading the slots and expiry times where `hash` is at home, and then, when these have come, the entries that find
-  // would look at.
+  // Starts loading the slots and expiry times where `hash` is at home, and then, when these have
+  // come, the entries that find would look at.
   void prefetch_slots(std::uint64_t hash) const {
     const std::uint32_t at = home(bits_of_hash(hash));
     __builtin_prefetch(&slots_[at]);

@@ -67,8 +67,12 @@ Locator Table::find(std::uint64_t hash, std::string_view key) const {
   return where;
 }
 
-void Table::prefetch_slots(std::uint64_t hash) const { segment_of(hash)->prefetch_slots(hash); }
-void Table::prefetch_entry(std::uint64_t hash) const { segment_of(hash)->prefetch_entry(hash); }
+void Table::prefetch_slots(std::uint64_t hash) const {
+  segment_of(hash)->prefetch_slots(hash);
+}
+void Table::prefetch_entry(std::uint64_t hash) const {
+  segment_of(hash)->prefetch_entry(hash);
+}
 
 void Table::check(const Locator& where) const {
   HF_CHECK(where.version == version_ && where.entry != nullptr &&

@@ -34,7 +34,9 @@ std::uint64_t Table::scan(std::uint64_t cursor, std::size_t count, ScanVisitor v
   constexpr int kShift = 64 - kCursorBits;
   if (cursor >> kCursorBits != 0) return 0;
   count = std::max<std::size_t>(count, 1);
-  std::size_t segments_max = std::min<std::size_t>(count, 1'000'000) * 10 + 64;
+  // Enough to pass all sub-directories of a table with few keys at once.
+  std::size_t segments_max =
+      std::min<std::size_t>(count, 1'000'000) * 10 + 64 + 2 * directories_.size();
   std::size_t visited = 0;
   std::uint64_t position = cursor << kShift;
   do {

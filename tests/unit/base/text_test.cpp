@@ -17,7 +17,9 @@ TEST_CASE("integers are taken exactly as Redis takes them", "[text]") {
 }
 
 TEST_CASE("globs match as in Redis", "[text]") {
-  CHECK(glob_match("*", ""));
+  CHECK_FALSE(glob_match("*", ""));
+  CHECK(glob_match("a*", "a"));
+  CHECK(glob_match("", ""));
   CHECK(glob_match("h?llo", "hello"));
   CHECK(glob_match("h*llo", "heeello"));
   CHECK(glob_match("h[ae]llo", "hallo"));

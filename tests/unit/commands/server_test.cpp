@@ -88,7 +88,7 @@ TEST_CASE("INFO shows the sections that were asked for", "[server]") {
   CHECK_FALSE(has({"INFO", "cpu", "MEMORY"}, "Server"));
   CHECK(server.run({"INFO", "nosuch"}) == bulk(""));
   server.run({"HELLO", "3"});
-  CHECK(server.run({"INFO", "cluster"}) == "=36\r\ntxt:# Cluster\r\ncluster_enabled:0\r\n\r\n");
+  CHECK(server.run({"INFO", "cluster"}) == "=34\r\ntxt:# Cluster\r\ncluster_enabled:0\r\n\r\n");
 }
 
 TEST_CASE("INFO keyspace counts keys and those that expire, by database", "[server]") {

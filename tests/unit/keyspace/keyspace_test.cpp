@@ -40,7 +40,9 @@ class TouchRecorder : public KeyObserver {
   void key_touched(DatabaseIndex database, std::string_view key) override {
     keys.emplace_back(database, key);
   }
-  void database_touched(DatabaseIndex database) override { keys.emplace_back(database, "*"); }
+  void database_touched(DatabaseIndex database, FunctionRef<bool(std::string_view)>) override {
+    keys.emplace_back(database, "*");
+  }
 
   Touched keys;
 };
