@@ -201,6 +201,7 @@ std::string describe_allowed(const OptionRow& row) {
 }
 
 std::optional<std::uint64_t> parse_size(std::string_view text) {
+  if (text.empty()) return 0;  // as in Redis
   std::uint64_t number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (error != std::errc()) return std::nullopt;

@@ -95,7 +95,7 @@ TEST_CASE("sizes take Redis's units and are shown in bytes", "[config]") {
       {"maxmemory", "abc", kNoSize},
       // Stricter than Redis, which reads these as 0, as 0, as the largest number and as what is
       // left after wrapping around.
-      {"maxmemory", "", kNoSize},
+      {"maxmemory", "", "0"},
       {"maxmemory", "mb", kNoSize},
       {"maxmemory", "99999999999999999999", kNoSize},
       {"maxmemory", "99999999999g", kNoSize},
