@@ -16,7 +16,8 @@ constexpr std::size_t kBlockBytesMax = 64 * 1024;
 
 void OutputBuffer::seal() {
   if (begin_ == end_) return;
-  segments_.push_back({std::move(block_), {}, begin_, end_});
+  segments_.push_back({std::move(block_), {}, begin_, end_, capacity_});
+  segment_bytes_ += capacity_;
   block_ = nullptr;
   capacity_ = begin_ = end_ = 0;
 }
@@ -55,7 +56,8 @@ void OutputBuffer::append_chunked(const Chunked& chunked, std::size_t offset, st
     const std::size_t within = offset % kChunkBytes;
     const std::size_t count = std::min(chunked.chunk(index).size() - within, length);
     seal();
-    segments_.push_back({nullptr, chunked.chunk_ref(index), within, within + count});
+    segments_.push_back({nullptr, chunked.chunk_ref(index), within, within + count, kChunkBytes});
+    segment_bytes_ += kChunkBytes;
     appended_ += count;
     offset += count;
     length -= count;
@@ -97,16 +99,17 @@ void OutputBuffer::consume(std::size_t byte_count) {
     const std::size_t count = std::min(segment.end - segment.begin, byte_count);
     segment.begin += count;
     byte_count -= count;
-    if (segment.begin == segment.end) segments_.pop_front();
+    if (segment.begin < segment.end) continue;
+    segment_bytes_ -= segment.capacity;
+    segments_.pop_front();
   }
   begin_ += byte_count;
   if (begin_ == end_) begin_ = end_ = 0;
 }
 
 std::size_t OutputBuffer::memory_bytes() const {
-  std::size_t bytes = capacity_ + watermarks_.size() * sizeof(Watermark);
-  for (const Segment& segment : segments_) bytes += segment.end - segment.begin + sizeof(Segment);
-  return bytes;
+  return capacity_ + segment_bytes_ + segments_.size() * sizeof(Segment) +
+         watermarks_.size() * sizeof(Watermark);
 }
 
 void OutputBuffer::release_if_empty() {
@@ -117,6 +120,7 @@ void OutputBuffer::release_if_empty() {
 
 void OutputBuffer::clear() {
   segments_.clear();
+  segment_bytes_ = 0;
   watermarks_.clear();
   consumed_ = appended_;
   block_.reset();

@@ -47,6 +47,7 @@ class OutputBuffer {
 
   // Stream position of the next byte.
   std::size_t position() const { return appended_; }
+  // What is kept for the pending bytes; a chunk that others hold too counts in full.
   std::size_t memory_bytes() const;
   void release_if_empty();
   void clear();
@@ -57,6 +58,7 @@ class OutputBuffer {
     ChunkRef chunk;                 // ... or a part of a chunk
     std::size_t begin;
     std::size_t end;
+    std::size_t capacity;  // of the bytes or the chunk
   };
   struct Watermark {
     std::size_t begin;
@@ -66,7 +68,8 @@ class OutputBuffer {
   void grow(std::size_t byte_count);
   void seal();
 
-  std::deque<Segment> segments_;  // before the open block, in order
+  std::deque<Segment> segments_;   // before the open block, in order
+  std::size_t segment_bytes_ = 0;  // their capacities
   std::unique_ptr<char[]> block_;
   std::size_t capacity_ = 0;
   std::size_t begin_ = 0;

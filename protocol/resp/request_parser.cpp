@@ -115,7 +115,11 @@ void RequestParser::parse_ahead() {
   const std::size_t ahead = limits_.authenticated ? kRequestsAhead : 1;
   while (requests_.size() < ahead) {
     const std::size_t first = arguments_.size();
-    const ParseStatus status = parse_one();
+    ParseStatus status = parse_one();
+    if (status == ParseStatus::kNeedMore && request_begun() &&
+        end_ - request_begin_ + large_bytes_ > limits_.buffer_bytes_max) {
+      status = fail("too big query buffer");
+    }
     if (status == ParseStatus::kError) {
       batch_end_ = status;
       break;
@@ -132,6 +136,7 @@ ParseStatus RequestParser::parse_one() {
   while (true) {
     if (!request_begun()) {
       request_begin_ = begin_;
+      large_bytes_ = 0;
       positions_.clear();
       if (begin_ == end_) {
         if (requests_.empty()) begin_ = end_ = request_begin_ = 0;
@@ -217,13 +222,13 @@ ParseStatus RequestParser::parse_array() {
         large_.emplace_back();
         positions_.push_back({0, 0, &large_.back()});
         large_left_ = *length;
+        large_bytes_ += static_cast<std::size_t>(*length);
         continue;
       }
       positions_.push_back({begin_ - request_begin_, static_cast<std::size_t>(*length), nullptr});
     }
     const std::size_t needed = static_cast<std::size_t>(bulk_length_) + 2;
     if (end_ - begin_ < needed) {
-      if (end_ - request_begin_ > limits_.buffer_bytes_max) return fail("too big query buffer");
       wanted_bytes_ = needed - (end_ - begin_);
       return ParseStatus::kNeedMore;
     }

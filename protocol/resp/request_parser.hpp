@@ -55,7 +55,8 @@ class RequestParser {
  public:
   struct Limits {
     std::int64_t bulk_bytes_max = 512LL * 1024 * 1024;
-    std::size_t buffer_bytes_max = 1024UL * 1024 * 1024;  // of one unfinished request
+    // Of one unfinished request, chunked arguments by the lengths that they announce.
+    std::size_t buffer_bytes_max = 1024UL * 1024 * 1024;
     bool authenticated = true;
   };
 
@@ -124,6 +125,7 @@ class RequestParser {
   std::int64_t arguments_left_ = 0;  // of the array under way; 0 = none under way
   std::int64_t bulk_length_ = -1;    // of the bulk string under way; -1 = header not seen yet
   std::int64_t large_left_ = 0;      // bytes of a chunked argument that are still to come
+  std::size_t large_bytes_ = 0;      // of all chunked arguments of the request under way
   std::size_t skip_ = 0;             // bytes of a CR LF that are still to come
   std::vector<Position> positions_;
   std::vector<Argument> arguments_;  // of all requests of the batch

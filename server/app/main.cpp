@@ -2,6 +2,7 @@
 //
 // Exit status: 0 after SIGTERM, SIGINT or SHUTDOWN; 1 if the server could not start or run; 2 for a
 // wrong configuration.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/async.h>
 #include <spdlog/sinks/basic_file_sink.h>
@@ -29,6 +30,7 @@ namespace {
 
 constexpr std::int64_t kReservedDescriptors = 32;
 constexpr std::size_t kLogQueueLines = 8192;
+constexpr unsigned kLogEndSecondsMax = 2;
 
 spdlog::level::level_enum log_level(config::LogLevel level) {
   switch (level) {
@@ -83,6 +85,27 @@ std::uint64_t random_word(std::random_device& device) {
   return (static_cast<std::uint64_t>(device()) << 32) | device();
 }
 
+// A server that was started without standard streams must not hand their numbers to its sockets:
+// the log would go to a client.
+void fill_standard_streams() {
+  for (int fd = open("/dev/null", O_RDWR); fd >= 0; fd = open("/dev/null", O_RDWR)) {
+    if (fd <= STDERR_FILENO) continue;
+    close(fd);
+    return;
+  }
+}
+
+// Writes what the log still holds. Whoever reads the log may have stopped reading: that must not
+// keep the process.
+void end_log(int status) {
+  static int exit_status = 0;
+  exit_status = status;
+  std::signal(SIGALRM, [](int) { _exit(exit_status); });
+  alarm(kLogEndSecondsMax);
+  spdlog::shutdown();
+  alarm(0);
+}
+
 int serve(config::LoadOutcome loaded) {
   if (const auto started = start_log(loaded.options.log); !started.has_value()) {
     fmt::print(stderr, "holdfast: {}\n", started.error().message);
@@ -114,7 +137,6 @@ int serve(config::LoadOutcome loaded) {
   spdlog::warn(
       "data is kept in memory only: it is gone when this process ends (this version has no "
       "persistence)");
-  std::signal(SIGPIPE, SIG_IGN);
   asio::signal_set signals(io, SIGTERM, SIGINT);
   signals.async_wait([&](const std::error_code& error, int number) {
     if (error) return;
@@ -131,6 +153,8 @@ int serve(config::LoadOutcome loaded) {
 }  // namespace holdfast::app
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);  // a log or a client that has gone
+  holdfast::app::fill_standard_streams();
   auto loaded = holdfast::config::load(argc, argv, environ);
   if (!loaded.has_value()) {
     fmt::print(stderr, "holdfast: {}\n", loaded.error().message);
@@ -141,6 +165,6 @@ int main(int argc, char** argv) {
     return 0;
   }
   const int status = holdfast::app::serve(std::move(*loaded));
-  spdlog::shutdown();
+  holdfast::app::end_log(status);
   return status;
 }

@@ -1,5 +1,7 @@
 #include "server/net/client_session.hpp"
 
+#include <poll.h>
+
 #include <algorithm>
 #include <array>
 #include <asio/buffer.hpp>
@@ -35,7 +37,7 @@ ClientSession::ClientSession(Server& server, Socket socket, client::Client& clie
     : server_(server), socket_(std::move(socket)), client_(&client) {}
 
 void ClientSession::read() {
-  if (reading_ || closed() || client_->fate != Fate::kOpen) return;
+  if (reading_ || closed() || client_->fate != Fate::kOpen || server_.stopping()) return;
   reading_ = true;
   waiting_idle_ = false;
   const auto [room, byte_count] = client_->parser.read_room();
@@ -84,6 +86,7 @@ void ClientSession::on_read(const std::error_code& error, std::size_t byte_count
 }
 
 void ClientSession::resume() {
+  if (server_.stopping()) return;
   switch (run(server_.requests_per_visit())) {
     case Outcome::kDone:
       read();
@@ -102,6 +105,7 @@ ClientSession::Outcome ClientSession::run(std::size_t requests_max) {
   node::Node& node = server_.node();
   const TimePoint now = sample_clocks();
   MonoUs begun = now.mono_us;
+  client_->last_interaction_us = begun;  // also while a long request is still coming in
   server_.queue_flush(*this);
   for (std::size_t i = 0; i < requests_max; ++i) {
     switch (node.run_one(*client_, now)) {
@@ -143,6 +147,8 @@ void ClientSession::flush() {
                                         : socket_.send(Gathered{buffers.data(), count}, 0, error);
     output.consume(sent);
     server_.count_output(sent);
+    if (sent > 0)
+      client_->last_interaction_us = std::max(client_->last_interaction_us, server_.turn_us());
     if (error == asio::error::would_block || error == asio::error::try_again) {
       waiting_to_write_ = true;
       socket_.async_wait(Socket::wait_write,
@@ -185,11 +191,22 @@ bool ClientSession::output_too_large(MonoUs now) {
   return now - over_soft_limit_since_ > limit.soft_s * 1'000'000;
 }
 
+bool ClientSession::peer_has_gone() {
+  pollfd look{socket_.native_handle(), POLLRDHUP, 0};
+  return poll(&look, 1, 0) > 0;
+}
+
 void ClientSession::sweep(MonoUs now) {
   if (closed()) return;
   const MonoUs idle_us = now - client_->last_interaction_us;
+  // Nothing is being read while a request is held, so nobody else would notice; as in Redis, a
+  // request whose sender has gone is not carried out.
+  if (client_->held && peer_has_gone()) {
+    close();
+    return;
+  }
   const std::int64_t timeout_s = server_.node().options().server.timeout_s;
-  if (timeout_s > 0 && idle_us > timeout_s * 1'000'000) {
+  if (timeout_s > 0 && !client_->held && idle_us > timeout_s * 1'000'000) {
     server_.log_closed(*client_, "timeout");
     close();
     return;

@@ -49,6 +49,7 @@ class ClientSession : public std::enable_shared_from_this<ClientSession> {
   void wait_readable();
   void on_read(const std::error_code& error, std::size_t byte_count);
   bool output_too_large(MonoUs now);
+  bool peer_has_gone();
 
   Server& server_;
   Socket socket_;

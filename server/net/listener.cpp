@@ -11,6 +11,7 @@
 #include <chrono>
 #include <cstring>
 #include <string_view>
+#include <utility>
 
 #include "server/net/clock.hpp"
 
@@ -58,7 +59,9 @@ void prepare_tcp(int fd, std::int64_t keepalive_s) {
 }  // namespace
 
 Server::Listener::~Listener() {
-  if (!unix_path.empty()) unlink(unix_path.c_str());
+  struct stat status {};
+  if (unix_path.empty() || lstat(unix_path.c_str(), &status) != 0) return;
+  if (status.st_dev == device && status.st_ino == inode) unlink(unix_path.c_str());
 }
 
 Result<void> Server::listen() {
@@ -128,6 +131,14 @@ Result<void> Server::listen_unix(const std::string& path, std::uint32_t mode) {
           "server.unixsocket: {} exists and is not a socket; remove it or name another path",
           path));
     }
+    // What a killed server left behind refuses; what answers belongs to somebody.
+    asio::local::stream_protocol::socket probe(io_);
+    probe.connect(asio::local::stream_protocol::endpoint(path), error);
+    if (!error) {
+      return fail(
+          fmt::format("cannot listen on the Unix socket {}: another server listens there", path));
+    }
+    error.clear();
     unlink(path.c_str());
   }
   auto& acceptor = listener->local;
@@ -135,11 +146,16 @@ Result<void> Server::listen_unix(const std::string& path, std::uint32_t mode) {
   if (!error) acceptor.bind(asio::local::stream_protocol::endpoint(path), error);
   if (!error) {
     listener->unix_path = path;
+    if (lstat(path.c_str(), &status) == 0) {
+      listener->device = status.st_dev;
+      listener->inode = status.st_ino;
+    }
     if (mode != 0 && chmod(path.c_str(), mode) != 0) {
       return fail(fmt::format("cannot set the permissions of {}: {}", path, std::strerror(errno)));
     }
     acceptor.listen(static_cast<int>(node_.options().server.tcp_backlog), error);
   }
+  if (!error) acceptor.non_blocking(true, error);
   if (error)
     return fail(fmt::format("cannot listen on the Unix socket {}: {}", path, error.message()));
   listeners_.push_back(std::move(listener));
@@ -149,18 +165,22 @@ Result<void> Server::listen_unix(const std::string& path, std::uint32_t mode) {
 
 void Server::accept(Listener& listener) {
   const auto handler = [this, &listener](const std::error_code& error, auto socket) {
-    if (error == asio::error::operation_aborted) return;  // the listener is gone
-    const bool unix_socket = !listener.unix_path.empty();
-    on_accept(error, ClientSession::Socket(std::move(socket)), unix_socket);
-    if (error == asio::error::no_descriptors || error == asio::error::no_memory) {
-      // Waiting clients stay in the backlog; trying again at once would spin.
-      accept_timer_.expires_after(std::chrono::milliseconds(100));
-      accept_timer_.async_wait([this](const std::error_code& cancelled) {
-        if (cancelled || stopping_) return;
-        for (const auto& one : listeners_) accept(*one);
+    // When stopping, the listener is gone, also for an accept that had succeeded before.
+    if (stopping_ || error == asio::error::operation_aborted) return;
+    if (error && error != asio::error::connection_aborted) {
+      // No descriptors, mostly. Waiting clients stay in the backlog; trying again at once would
+      // spin.
+      if (!std::exchange(listener.failing, true))
+        log_(fmt::format("accept failed reason=\"{}\"", error.message()));
+      listener.retry_timer.expires_after(std::chrono::milliseconds(100));
+      listener.retry_timer.async_wait([this, &listener](const std::error_code& cancelled) {
+        if (!cancelled && !stopping_) accept(listener);
       });
       return;
     }
+    listener.failing = false;
+    const bool unix_socket = !listener.unix_path.empty();
+    if (!error) on_accept(ClientSession::Socket(std::move(socket)), unix_socket);
     accept(listener);
   };
   if (listener.unix_path.empty()) {
@@ -170,13 +190,7 @@ void Server::accept(Listener& listener) {
   }
 }
 
-void Server::on_accept(const std::error_code& error, ClientSession::Socket socket,
-                       bool unix_socket) {
-  if (error) {
-    log_(fmt::format("accept failed reason=\"{}\"", error.message()));
-    return;
-  }
-  if (stopping_) return;
+void Server::on_accept(ClientSession::Socket socket, bool unix_socket) {
   ++figures_.connections_received;
   std::error_code failed;
   socket.non_blocking(true, failed);

@@ -31,8 +31,7 @@ Server::Server(asio::io_context& io, node::Node& node, NetFigures& figures, Log 
       figures_(figures),
       log_(std::move(log)),
       expiry_timer_(io),
-      second_timer_(io),
-      accept_timer_(io) {}
+      second_timer_(io) {}
 
 Server::~Server() {
   while (!sessions_.empty()) {
@@ -74,7 +73,7 @@ void Server::log_closed(const client::Client& client, std::string_view reason) {
 
 int Server::run() {
   every_second();
-  arm_timer(sample_clocks());
+  arm_timer(node_.command_time(sample_clocks()));
   while (!stopping_ || (!sessions_.empty() && monotonic_us() < stop_deadline_)) turn();
   return exit_status_;
 }
@@ -84,6 +83,9 @@ void Server::turn() {
   // With work left over, look at the sockets without waiting for them.
   if (more_work_) {
     io_.poll_one();
+  } else if (stopping_) {
+    io_.run_one_for(
+        std::chrono::microseconds(std::max<MonoUs>(stop_deadline_ - monotonic_us(), 0)));
   } else {
     io_.run_one();
   }
@@ -95,7 +97,8 @@ void Server::turn() {
 
 void Server::end_turn() {
   run_queued();
-  const TimePoint now = sample_clocks();
+  const TimePoint now = node_.command_time(sample_clocks());
+  turn_us_ = now.mono_us;
   if (!held_.empty() && !node_.paused(now.unix_ms)) {
     for (const auto& session : std::exchange(held_, {})) queue_run(*session);
   }
@@ -147,8 +150,8 @@ void Server::apply_effects() {
   if (effects.shutdown.has_value()) stop(*effects.shutdown);
 }
 
-// The wall clock may jump: the timer is set by what is left from now on, and looked at anew every
-// second.
+// The clocks may part ways: the timer is set by what is left from now on, and looked at anew every
+// second. `now` is command time.
 void Server::arm_timer(const TimePoint& now) {
   const UnixMs due = node_.next_due();
   const UnixMs pause_end = held_.empty() ? due : node_.pause_end();
@@ -170,6 +173,7 @@ void Server::every_second() {
   all.reserve(sessions_.size());
   for (const auto& [id, session] : sessions_) all.push_back(session);
   for (const auto& session : all) session->sweep(now);
+  std::erase_if(held_, [](const auto& session) { return session->closed(); });
   armed_for_ = 0;
   second_timer_.expires_after(std::chrono::seconds(1));
   second_timer_.async_wait([this](const std::error_code& error) {

@@ -43,11 +43,15 @@ class Server {
   Result<void> listen();
   // Until stop or SHUTDOWN; returns the exit status.
   int run();
-  // Stops listening, sends what is pending (at most for a second) and ends the loop.
+  // Stops listening, carries out no further request, sends what is pending (at most for a second)
+  // and ends the loop.
   void stop(int exit_status);
 
   // --- for sessions
   node::Node& node() { return node_; }
+  bool stopping() const { return stopping_; }
+  // The time of this turn, at most as old as the turn is long.
+  MonoUs turn_us() const { return turn_us_; }
   void queue_run(ClientSession& session);
   void queue_flush(ClientSession& session);
   void hold(ClientSession& session);
@@ -68,7 +72,7 @@ class Server {
   Result<void> listen_tcp(const std::string& address, std::uint16_t port);
   Result<void> listen_unix(const std::string& path, std::uint32_t mode);
   void accept(Listener& listener);
-  void on_accept(const std::error_code& error, ClientSession::Socket socket, bool unix_socket);
+  void on_accept(ClientSession::Socket socket, bool unix_socket);
   void turn();
   void end_turn();
   void run_queued();
@@ -89,9 +93,9 @@ class Server {
   std::vector<std::shared_ptr<ClientSession>> held_;
   asio::steady_timer expiry_timer_;
   asio::steady_timer second_timer_;
-  asio::steady_timer accept_timer_;
   UnixMs armed_for_ = 0;  // 0 = not armed
   std::size_t turn_bytes_ = 0;
+  MonoUs turn_us_ = 0;
   bool more_work_ = false;
   bool stopping_ = false;
   MonoUs stop_deadline_ = 0;

@@ -74,11 +74,13 @@ bool make_room(commands::ServerState& state, const TimePoint& now) {
   const std::uint64_t limit = state.options.memory.maxmemory;
   if (limit == 0 || state.keyspace.used_bytes() <= limit) return true;
   if (state.options.memory.maxmemory_policy == EvictionPolicy::kNoEviction) return false;
-  ++state.last_index.value;
-  state.keyspace.begin_entry(state.last_index);
   for (int i = 0; i < kBatchKeys && state.keyspace.used_bytes() > limit; ++i) {
     const Victim victim = choose(state, now);
     if (victim.entry == nullptr) return false;
+    if (i == 0) {  // one log entry for all
+      ++state.last_index.value;
+      state.keyspace.begin_entry(state.last_index);
+    }
     const std::string key(victim.entry->key());
     state.keyspace.apply(keyspace::Delete{victim.database, key, keyspace::DeleteReason::kEvicted});
     ++state.statistics.evicted_keys;

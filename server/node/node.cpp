@@ -53,7 +53,7 @@ bool looks_like_http(std::string_view name) {
 
 Node::Node(config::Options options, std::uint64_t seed, std::string run_id,
            const TimePoint& started, commands::Host& host)
-    : state_(std::move(options), seed, std::move(run_id), started, host) {}
+    : state_(std::move(options), seed, std::move(run_id), started, host), newest_(started) {}
 
 Node::~Node() = default;
 
@@ -72,7 +72,21 @@ void Node::disconnect(Client& client) {
   state_.clients.remove(client.id);
 }
 
-Step Node::run_one(Client& client, const TimePoint& now) {
+TimePoint Node::command_time(const TimePoint& sampled) {
+  const MonoUs passed = sampled.mono_us - newest_.mono_us;
+  if (passed < 0) return newest_;  // a sample older than one that was seen already
+  if (sampled.unix_us >= newest_.unix_us) [[likely]] {
+    newest_ = sampled;
+  } else {
+    newest_.mono_us = sampled.mono_us;
+    newest_.unix_us += passed;
+    newest_.unix_ms = newest_.unix_us / 1000;
+  }
+  return newest_;
+}
+
+Step Node::run_one(Client& client, const TimePoint& sampled) {
+  const TimePoint now = command_time(sampled);
   if (client.fate != Fate::kOpen) return Step::kClosing;
   if (!client.held) {
     switch (client.parser.next()) {
@@ -80,7 +94,8 @@ Step Node::run_one(Client& client, const TimePoint& now) {
         return Step::kNeedMore;
       case resp::ParseStatus::kError: {
         ++state_.statistics.error_replies;
-        resp::ReplyWriter(client.output, client.version).error(client.parser.error());
+        if (client.reply_mode == ReplyMode::kOn)
+          resp::ReplyWriter(client.output, client.version).error(client.parser.error());
         state_.effects.log_lines.push_back(
             fmt::format("client closed id={} addr={} reason=protocol_error text=\"{}\"",
                         client.id.value, client.info.peer_address, client.parser.error()));
@@ -197,29 +212,53 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
     refuse(client, spec, "ERR Command not allowed inside a transaction");
     return Step::kRan;
   }
-  if (state_.options.memory.maxmemory > 0 && !make_room(state_, now)) {
-    const bool adds_data =
-        spec->has(Flag::kDenyOom) || (spec->name == "exec" && transaction.adds_data);
-    if (adds_data) {
-      refuse(client, spec, kOutOfMemoryError);
-      return Step::kRan;
-    }
-  }
+  if (state_.options.memory.maxmemory > 0 && refused_for_memory(client, *spec, now))
+    return Step::kRan;
   if (must_wait(client, *spec, now.unix_ms)) {
     client.held = true;
     return Step::kHeld;
   }
   if (transaction.active && !spec->has(Flag::kNoQueue)) {
-    transaction.queue.push_back({spec, client::OwnedArguments(arguments)});
-    transaction.queue_bytes += transaction.queue.back().request.memory_bytes();
-    transaction.adds_data |= spec->has(Flag::kDenyOom);
-    if (client.reply_mode == ReplyMode::kOn) {
-      resp::ReplyWriter(client.output, client.version).simple("QUEUED");
-    }
-    return Step::kRan;
+    queue(client, *spec, arguments);
+    return client.fate == Fate::kOpen ? Step::kRan : Step::kClosing;
   }
   run(client, *spec, arguments, now);
   return client.fate == Fate::kOpen ? Step::kRan : Step::kClosing;
+}
+
+// As in Redis: with no room at all a transaction takes no further command, whatever it does, since
+// the queue would grow without bound.
+bool Node::refused_for_memory(Client& client, const CommandSpec& spec, const TimePoint& now) {
+  if (make_room(state_, now)) return false;
+  const client::Transaction& transaction = client.transaction;
+  const bool adds_data = spec.name == "exec" ? transaction.adds_data
+                         : transaction.active
+                             ? spec.name != "discard" && spec.name != "quit" && spec.name != "reset"
+                             : spec.has(Flag::kDenyOom);
+  if (adds_data) refuse(client, &spec, kOutOfMemoryError);
+  return adds_data;
+}
+
+// A transaction that will be refused keeps nothing, and one that grows beyond what a client may
+// have unprocessed ends the connection.
+void Node::queue(Client& client, const CommandSpec& spec, resp::Arguments arguments) {
+  auto& transaction = client.transaction;
+  if (!transaction.failed && !transaction.dirty) {
+    transaction.queue.push_back({&spec, client::OwnedArguments(arguments)});
+    transaction.queue_bytes +=
+        sizeof(client::QueuedCommand) + transaction.queue.back().request.memory_bytes();
+    transaction.adds_data |= spec.has(Flag::kDenyOom);
+  }
+  if (transaction.queue_bytes > state_.options.limits.client_query_buffer_limit) {
+    state_.effects.log_lines.push_back(
+        fmt::format("client closed id={} addr={} reason=transaction_too_large bytes={}",
+                    client.id.value, client.info.peer_address, transaction.queue_bytes));
+    client.transaction = {};
+    client.fate = Fate::kCloseNow;
+    return;
+  }
+  if (client.reply_mode == ReplyMode::kOn)
+    resp::ReplyWriter(client.output, client.version).simple("QUEUED");
 }
 
 void Node::run(Client& client, const CommandSpec& spec, resp::Arguments arguments,
@@ -237,10 +276,11 @@ void Node::run(Client& client, const CommandSpec& spec, resp::Arguments argument
   if (ctx.failed()) ++statistics.failed;
   if (silent) {
     if (client.reply_mode == ReplyMode::kOn) {  // CLIENT REPLY ON answers
-      std::array<std::string_view, 4> parts;
-      const std::size_t count =
-          discarded_.gather(parts.data(), parts.size(), discarded_.pending_bytes());
-      for (std::size_t i = 0; i < count; ++i) client.output.append(parts[i]);
+      std::string_view part;
+      while (discarded_.gather(&part, 1, discarded_.pending_bytes()) > 0) {
+        client.output.append(part);
+        discarded_.consume(part.size());
+      }
     }
     discarded_.clear();
     if (client.reply_mode == ReplyMode::kSkipping) client.reply_mode = ReplyMode::kOn;
@@ -284,7 +324,8 @@ std::size_t Node::expire_due(const TimePoint& now, std::size_t keys_max) {
   return expired;
 }
 
-bool Node::background(const TimePoint& now, std::size_t units) {
+bool Node::background(const TimePoint& sampled, std::size_t units) {
+  const TimePoint now = command_time(sampled);
   update_rates(now);
   const std::size_t expired = expire_due(now, units);
   bool more = state_.keyspace.next_due() <= now.unix_ms;

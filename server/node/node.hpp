@@ -3,6 +3,11 @@
 // and what it wants from the world it leaves in `take_effects`. Same calls with the same times and
 // seed, same replies.
 //
+// Command time, which decides what has expired, never goes backwards and never stands still: while
+// the wall clock is behind where it once was (it was set back), command time goes on at the pace of
+// the monotonic clock. Every call may be given a raw sample; `command_time` says what the node
+// makes of it.
+//
 // One turn of the caller: for each client with input `run_one` until it says that there is no more
 // (or its budget is used up), then `background` once, then write every client's sendable output up
 // to `committed()`. Not thread-safe.
@@ -25,9 +30,8 @@ namespace holdfast::node {
 enum class Step {
   kRan,       // one request was carried out (or refused); there may be another
   kNeedMore,  // no complete request is left
-  kHeld,  // CLIENT PAUSE: the request waits; try again when `held_until` has passed or a pause has
-          // ended
-  kClosing,  // see client.fate
+  kHeld,      // CLIENT PAUSE: the request waits; try again when `paused` says no
+  kClosing,   // see client.fate
 };
 
 class Node {
@@ -41,15 +45,16 @@ class Node {
   client::Client& connect(client::ConnectionInfo info, const TimePoint& now);
   void disconnect(client::Client& client);
 
-  Step run_one(client::Client& client, const TimePoint& now);
+  TimePoint command_time(const TimePoint& sampled);
+  Step run_one(client::Client& client, const TimePoint& sampled);
   // How long the request that run_one just carried out took, as the caller measured it. For
   // statistics and SLOWLOG.
   void note_duration(client::Client& client, std::int64_t duration_us, const TimePoint& now);
 
   // Expiry, freeing and compaction, at most about `units` of work (a unit is about one key). True:
   // there is more to do at once, call again soon.
-  bool background(const TimePoint& now, std::size_t units);
-  // The earliest wall time at which `background` may have something new to do.
+  bool background(const TimePoint& sampled, std::size_t units);
+  // The earliest command time at which `background` may have something new to do.
   UnixMs next_due() const { return state_.keyspace.next_due(); }
   UnixMs pause_end() const { return state_.pause.until; }
   bool paused(UnixMs now) const { return state_.pause.at(now) != commands::PauseMode::kNone; }
@@ -66,6 +71,9 @@ class Node {
   void prefetch_upcoming(const client::Client& client) const;
   Step dispatch(client::Client& client, const TimePoint& now);
   const commands::CommandSpec* resolve(client::Client& client, resp::Arguments arguments);
+  void queue(client::Client& client, const commands::CommandSpec& spec, resp::Arguments arguments);
+  bool refused_for_memory(client::Client& client, const commands::CommandSpec& spec,
+                          const TimePoint& now);
   void refuse(client::Client& client, const commands::CommandSpec* spec, std::string_view error);
   void run(client::Client& client, const commands::CommandSpec& spec, resp::Arguments arguments,
            const TimePoint& now);
@@ -74,6 +82,7 @@ class Node {
   void update_rates(const TimePoint& now);
 
   commands::ServerState state_;
+  TimePoint newest_;              // command time
   resp::OutputBuffer discarded_;  // replies that nobody wants
   MonoUs rate_sampled_us_ = 0;
   std::uint64_t rate_sampled_commands_ = 0;
