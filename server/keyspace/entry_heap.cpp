@@ -5,7 +5,6 @@
 #include <new>
 
 #include "base/check.hpp"
-#include "base/huge_pages.hpp"
 
 namespace holdfast::keyspace {
 namespace {
@@ -248,7 +247,6 @@ EntryHeap::Page* EntryHeap::take_empty_page() {
 
 void EntryHeap::add_region() {
   void* memory = std::aligned_alloc(kRegionBytes, kRegionBytes);
-  prefer_huge_pages(memory, kRegionBytes);
   HF_CHECK(memory != nullptr);
   static_assert(sizeof(Region) <= kPageBytes / 32);
   newest_ = new (memory) Region;
