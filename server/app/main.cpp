@@ -106,6 +106,15 @@ void end_log(int status) {
   alarm(0);
 }
 
+// REQUIRES: there is no other thread.
+void block_stop_signals() {
+  sigset_t stopping;
+  sigemptyset(&stopping);
+  sigaddset(&stopping, SIGTERM);
+  sigaddset(&stopping, SIGINT);
+  sigprocmask(SIG_BLOCK, &stopping, nullptr);
+}
+
 int serve(config::LoadOutcome loaded) {
   if (const auto started = start_log(loaded.options.log); !started.has_value()) {
     fmt::print(stderr, "holdfast: {}\n", started.error().message);
@@ -146,6 +155,9 @@ int serve(config::LoadOutcome loaded) {
   spdlog::info("ready");
   const int status = server.run();
   spdlog::info("stopped status={}", status);
+  // From here on a second signal would find no handler and end the process as if it had failed.
+  end_log(status);
+  block_stop_signals();
   return status;
 }
 
