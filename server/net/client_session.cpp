@@ -120,6 +120,7 @@ ClientSession::Outcome ClientSession::run(std::size_t requests_max) {
     }
     const MonoUs ended = monotonic_us();
     node.note_duration(*client_, ended - begun, now);
+    server_.count_busy(ended - begun);
     begun = ended;
     if (ended - now.mono_us > server_.visit_us_max()) return Outcome::kMore;
     if (client_->output.pending_bytes() > server_.output_bytes_per_visit()) return Outcome::kMore;

@@ -21,6 +21,10 @@ namespace {
 constexpr int kHandlersPerTurn = 256;
 constexpr std::size_t kInputBytesPerTurn = 512 * 1024;
 constexpr std::size_t kBackgroundUnits = 512;
+// What background work may take of a turn: half of what the commands took, as their leftovers are
+// most of it and must not pile up, but not so little that it never ends, nor so much that all wait.
+constexpr MonoUs kBackgroundUsMin = 200;
+constexpr MonoUs kBackgroundUsMax = 20'000;
 constexpr MonoUs kStopGraceUs = 1'000'000;
 
 }  // namespace
@@ -102,7 +106,7 @@ void Server::end_turn() {
   if (!held_.empty() && !node_.paused(now.unix_ms)) {
     for (const auto& session : std::exchange(held_, {})) queue_run(*session);
   }
-  more_work_ = node_.background(now, kBackgroundUnits);
+  run_background(now);
   if (node_.has_effects()) apply_effects();
   flush_queued();
   arm_timer(now);
@@ -113,6 +117,14 @@ void Server::end_turn() {
       pending |= session->client().output.pending_bytes() > 0;
     if (!pending) stop_deadline_ = 0;
   }
+}
+
+void Server::run_background(const TimePoint& now) {
+  const MonoUs until =
+      now.mono_us + std::clamp(std::exchange(busy_us_, 0) / 2, kBackgroundUsMin, kBackgroundUsMax);
+  do {
+    more_work_ = node_.background(now, kBackgroundUnits);
+  } while (more_work_ && monotonic_us() < until);
 }
 
 void Server::run_queued() {

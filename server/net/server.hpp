@@ -57,6 +57,7 @@ class Server {
   void hold(ClientSession& session);
   void forget(ClientSession& session);
   void count_input(std::size_t bytes);
+  void count_busy(MonoUs duration) { busy_us_ += duration; }
   void count_output(std::size_t bytes) { figures_.output_bytes += bytes; }
   void log_closed(const client::Client& client, std::string_view reason);
   // Budgets of one visit to one session.
@@ -75,6 +76,7 @@ class Server {
   void on_accept(ClientSession::Socket socket, bool unix_socket);
   void turn();
   void end_turn();
+  void run_background(const TimePoint& now);
   void run_queued();
   void flush_queued();
   void apply_effects();
@@ -96,6 +98,7 @@ class Server {
   UnixMs armed_for_ = 0;  // 0 = not armed
   std::size_t turn_bytes_ = 0;
   MonoUs turn_us_ = 0;
+  MonoUs busy_us_ = 0;  // with commands, since the last background work
   bool more_work_ = false;
   bool stopping_ = false;
   MonoUs stop_deadline_ = 0;

@@ -129,39 +129,46 @@ class Session {
   explicit Session(node::Node& node, TimePoint& now) : node_(node), now_(now) { open(); }
 
   void feed(std::string_view bytes) {
-    while (!bytes.empty()) {
-      const auto [room, room_bytes] = client_->parser.read_room();
-      const std::size_t count = std::min(room_bytes, bytes.size());
-      std::memcpy(room, bytes.data(), count);
-      client_->parser.commit(count);
-      bytes.remove_prefix(count);
-      run();
-    }
+    arrived_ += bytes;
+    run();
   }
+  // Carries out all that has arrived, unless a pause holds it: then nothing more is read.
   void run() {
-    for (int i = 0; i < 1000; ++i) {
-      const node::Step step = node_.run_one(*client_, now_);
-      if (step == node::Step::kClosing) {
-        reopen();
-        return;
-      }
-      if (step != node::Step::kRan) break;
-      node_.note_duration(*client_, 20'000, now_);
+    while (run_buffered() && !arrived_.empty()) {
+      const auto [room, room_bytes] = client_->parser.read_room();
+      const std::size_t count = std::min(room_bytes, arrived_.size());
+      std::memcpy(room, arrived_.data(), count);
+      client_->parser.commit(count);
+      arrived_.erase(0, count);
     }
-    client_->output.consume(client_->output.sendable_bytes(node_.committed()));
   }
   void reopen() {
     node_.disconnect(*client_);
+    arrived_.clear();
     open();
   }
   client::Client& client() { return *client_; }
 
  private:
+  // True: the parser wants more bytes.
+  bool run_buffered() {
+    while (true) {
+      const node::Step step = node_.run_one(*client_, now_);
+      client_->output.consume(client_->output.sendable_bytes(node_.committed()));
+      if (step == node::Step::kClosing) {
+        reopen();
+        return false;
+      }
+      if (step != node::Step::kRan) return step == node::Step::kNeedMore;
+      node_.note_duration(*client_, 20'000, now_);
+    }
+  }
   void open() { client_ = &node_.connect({"127.0.0.1:1", "127.0.0.1:2", 3, false}, now_); }
 
   node::Node& node_;
   TimePoint& now_;
   client::Client* client_ = nullptr;
+  std::string arrived_;
 };
 
 }  // namespace
