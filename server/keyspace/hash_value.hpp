@@ -33,6 +33,7 @@ struct HashTable {
 
   Table table;
   std::size_t member_bytes = 0;  // entries and chunks
+  void* told_as = nullptr;       // a Snapshot's, while it tells this hash
 
   std::size_t memory_bytes() const { return table.memory_bytes() + member_bytes; }
 };

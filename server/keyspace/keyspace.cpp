@@ -21,11 +21,12 @@ ValueType type_of(const Entry& entry) {
 }
 
 Keyspace::Keyspace(std::size_t database_count, std::uint64_t hash_seed)
-    : seed_(hash_seed), retired_(heap_), entry_bytes_(database_count) {
+    : seed_(hash_seed), retired_(heap_), entry_bytes_(database_count), origins_(database_count) {
   for (std::size_t i = 0; i < database_count; ++i) databases_.push_back(make_table());
 }
 
 Keyspace::~Keyspace() {
+  snapshot_.reset();
   for (auto& table : databases_) retired_.retire(LogIndex{0}, std::move(table));
 }
 
@@ -96,6 +97,8 @@ Entry* Keyspace::make_string(std::string_view key, const ValueView& value, Strin
 void Keyspace::place(DatabaseIndex database, Lookup& at, Entry* fresh) {
   Table& table = *databases_[database];
   entry_bytes_[database] += entry_bytes(*fresh);
+  fresh->set_colour(colour_);
+  preserve(database, at);
   if (at.where.entry == nullptr) {
     fresh->set_access_clock(access_clock_);
     table.insert(at.where, fresh, kNoExpiry);
@@ -109,6 +112,7 @@ void Keyspace::place(DatabaseIndex database, Lookup& at, Entry* fresh) {
 }
 
 void Keyspace::remove(DatabaseIndex database, Lookup& at, Box box) {
+  preserve(database, at);
   Entry* old = databases_[database]->erase(at.where);
   at.expire_at = kNoExpiry;
   entry_bytes_[database] -= entry_bytes(*old);
@@ -148,6 +152,7 @@ void Keyspace::apply(const Expire& expire, Lookup* hint) {
   Lookup own;
   Lookup& at = located(expire.database, expire.key, hint, own);
   HF_CHECK(at.entry() != nullptr);
+  preserve(expire.database, at);
   databases_[expire.database]->set_expiry(at.where, expire.expire_at);
   at.expire_at = expire.expire_at;
   touched(expire.database, expire.key);
@@ -263,6 +268,7 @@ void Keyspace::apply(const SwapDatabases& swap) {
   }
   std::swap(databases_[swap.first], databases_[swap.second]);
   std::swap(entry_bytes_[swap.first], entry_bytes_[swap.second]);
+  std::swap(origins_[swap.first], origins_[swap.second]);
 }
 
 void Keyspace::apply(const Flush& flush) {
@@ -282,9 +288,11 @@ void Keyspace::put_member(HashTable& hash, const FieldValue& field) {
   Locator where = hash.table.find(field.field);
   Entry* fresh = make_string(field.field, field.value, StringForm::kByContent);
   hash.member_bytes += entry_bytes(*fresh);
+  fresh->set_colour(colour_);
   if (where.entry == nullptr) {
     hash.table.insert(where, fresh);
   } else {
+    preserve_member(hash, *where.entry);
     Entry* old = hash.table.replace(where, fresh);
     hash.member_bytes -= entry_bytes(*old);
     retired_.retire(index_, old);
@@ -294,6 +302,7 @@ void Keyspace::put_member(HashTable& hash, const FieldValue& field) {
 void Keyspace::erase_member(HashTable& hash, std::string_view field) {
   Locator where = hash.table.find(field);
   if (where.entry == nullptr) return;
+  preserve_member(hash, *where.entry);
   Entry* old = hash.table.erase(where);
   hash.member_bytes -= entry_bytes(*old);
   retired_.retire(index_, old);
@@ -314,6 +323,7 @@ void Keyspace::apply(const HashPut& put, Lookup* hint) {
   Lookup& at = located(put.database, put.key, hint, own);
   Entry* old = at.entry();
   if (old != nullptr && old->kind() == Kind::kTableHash) {
+    preserve(put.database, at);
     HashTable& hash = *static_cast<HashTable*>(old->box());
     entry_bytes_[put.database] -= hash.memory_bytes();
     for (const FieldValue& field : put.fields) put_member(hash, field);
@@ -344,6 +354,7 @@ void Keyspace::apply(const HashErase& erase, Lookup* hint) {
   Entry* old = at.entry();
   HF_CHECK(old != nullptr);
   if (old->kind() == Kind::kTableHash) {
+    preserve(erase.database, at);
     HashTable& hash = *static_cast<HashTable*>(old->box());
     entry_bytes_[erase.database] -= hash.memory_bytes();
     for (const std::string_view field : erase.fields) erase_member(hash, field);
@@ -364,6 +375,28 @@ void Keyspace::apply(const HashErase& erase, Lookup* hint) {
     }
   }
   touched(erase.database, erase.key);
+}
+
+void Keyspace::begin_snapshot(SnapshotSink& sink) {
+  HF_CHECK(snapshot_ == nullptr);
+  colour_ = !colour_;
+  std::vector<Table*> tables;
+  for (DatabaseIndex database = 0; database < databases_.size(); ++database) {
+    origins_[database] = database;
+    tables.push_back(databases_[database].get());
+  }
+  snapshot_ = std::make_unique<Snapshot>(sink, colour_, tables);
+}
+
+bool Keyspace::snapshot_slice(std::size_t units) {
+  HF_CHECK(snapshot_ != nullptr);
+  if (snapshot_->advance(units)) return true;
+  snapshot_.reset();
+  return false;
+}
+
+void Keyspace::abandon_snapshot() {
+  if (snapshot_ != nullptr) snapshot_->abandon();
 }
 
 UnixMs Keyspace::next_due() const {

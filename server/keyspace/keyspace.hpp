@@ -20,6 +20,7 @@
 #include "server/keyspace/hash_value.hpp"
 #include "server/keyspace/mutation.hpp"
 #include "server/keyspace/retire_ring.hpp"
+#include "server/keyspace/snapshot.hpp"
 #include "server/keyspace/table.hpp"
 
 namespace holdfast::keyspace {
@@ -91,6 +92,17 @@ class Keyspace {
   bool free_slice(LogIndex committed, std::size_t units) {
     return retired_.free_slice(committed, units);
   }
+
+  // A walk over the content as it is now, told to `sink` by slices (see Snapshot). One at a time.
+  // REQUIRES: none is running. `sink` outlives it.
+  void begin_snapshot(SnapshotSink& sink);
+  bool snapshot_running() const { return snapshot_ != nullptr; }
+  // Tells about `units` entries. True: there is more. REQUIRES: one is running.
+  bool snapshot_slice(std::size_t units);
+  // The sink hears nothing more and may go; the next snapshot begins when slices have turned what
+  // is left.
+  void abandon_snapshot();
+
   // Merges sparse segments after mass deletion. True if something was done.
   bool compact_slice(std::size_t budget);
   std::size_t resident_bytes() const { return heap_.resident_bytes(); }
@@ -110,6 +122,15 @@ class Keyspace {
   // The value goes along, box included, under the new key.
   void move_entry(Lookup& from, DatabaseIndex from_database, DatabaseIndex to_database,
                   std::string_view key);
+  // Before the located entry, if there is one, changes or goes.
+  void preserve(DatabaseIndex database, const Lookup& at) {
+    if (snapshot_ != nullptr && at && at.entry()->colour() != colour_) [[unlikely]]
+      snapshot_->preserve(origins_[database], *at.entry(), at.expire_at);
+  }
+  void preserve_member(const HashTable& hash, Entry& member) {
+    if (snapshot_ != nullptr && member.colour() != colour_) [[unlikely]]
+      snapshot_->preserve_member(hash, member);
+  }
   void touched(DatabaseIndex database, std::string_view key) {
     if (observer_ != nullptr) observer_->key_touched(database, key);
   }
@@ -124,6 +145,9 @@ class Keyspace {
   std::vector<std::size_t> entry_bytes_;  // entries and values, by database
   std::vector<std::unique_ptr<Table>> databases_;
   std::string packed_;  // scratch for the next packed hash
+  std::unique_ptr<Snapshot> snapshot_;
+  bool colour_ = false;                 // of new entries
+  std::vector<DatabaseIndex> origins_;  // which database a table was when the snapshot began
   LogIndex index_;
   std::uint32_t access_clock_ = 0;
   KeyObserver* observer_ = nullptr;

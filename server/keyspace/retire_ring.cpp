@@ -10,6 +10,7 @@ constexpr std::size_t kTableStepEntries = 64;
 constexpr std::size_t kChunkStep = 4;
 }  // namespace
 
+// No snapshot outlives the keyspace.
 RetireRing::~RetireRing() {
   while (free_slice(LogIndex{std::numeric_limits<std::uint64_t>::max()}, 1'000'000)) {
   }
@@ -19,12 +20,27 @@ void RetireRing::free_entry(Entry* entry, bool with_box) {
   if (with_box && entry->kind() == Kind::kChunkedString) {
     chunks_.emplace_back(static_cast<Chunked*>(entry->box()));
   } else if (with_box && entry->kind() == Kind::kTableHash) {
-    hashes_.emplace_back(static_cast<HashTable*>(entry->box()));
+    auto* hash = static_cast<HashTable*>(entry->box());
+    (hash->table.wanted() ? wanted_hashes_ : hashes_).emplace_back(hash);
   }
   Entry::destroy(heap_, entry);
 }
 
+void RetireRing::take_unwanted() {
+  std::erase_if(wanted_hashes_, [this](auto& hash) {
+    if (hash->table.wanted()) return false;
+    hashes_.push_back(std::move(hash));
+    return true;
+  });
+  std::erase_if(wanted_tables_, [this](auto& table) {
+    if (table->wanted()) return false;
+    tables_.push_back(std::move(table));
+    return true;
+  });
+}
+
 bool RetireRing::free_slice(LogIndex committed, std::size_t units) {
+  if (!wanted_hashes_.empty() || !wanted_tables_.empty()) take_unwanted();
   const auto visit = [this](Entry* entry) { free_entry(entry, true); };
   while (units > 0) {
     if (!chunks_.empty()) {
@@ -38,7 +54,8 @@ bool RetireRing::free_slice(LogIndex committed, std::size_t units) {
       Retired retired = std::move(ring_.front());
       ring_.pop_front();
       if (retired.table != nullptr) {
-        tables_.push_back(std::move(retired.table));
+        auto& waiting = retired.table->wanted() ? wanted_tables_ : tables_;
+        waiting.push_back(std::move(retired.table));
       } else {
         free_entry(retired.entry, retired.with_box);
       }

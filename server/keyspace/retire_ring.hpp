@@ -33,10 +33,12 @@ class RetireRing {
     ring_.push_back({index, nullptr, std::move(table), true});
   }
 
-  // Frees up to `units` of what was retired at or below `committed`. True if there is more to free.
+  // Frees up to `units` of what was retired at or below `committed` and that no snapshot wants.
+  // True if there is more to free.
   bool free_slice(LogIndex committed, std::size_t units);
   bool empty() const {
-    return ring_.empty() && tables_.empty() && hashes_.empty() && chunks_.empty();
+    return ring_.empty() && tables_.empty() && hashes_.empty() && chunks_.empty() &&
+           wanted_tables_.empty() && wanted_hashes_.empty();
   }
 
  private:
@@ -48,6 +50,7 @@ class RetireRing {
   };
 
   void free_entry(Entry* entry, bool with_box);
+  void take_unwanted();
 
   EntryHeap& heap_;
   std::deque<Retired> ring_;
@@ -55,6 +58,9 @@ class RetireRing {
   std::vector<std::unique_ptr<Table>> tables_;
   std::vector<std::unique_ptr<HashTable>> hashes_;
   std::vector<std::unique_ptr<Chunked>> chunks_;
+  // Committed, but a snapshot still reads them:
+  std::vector<std::unique_ptr<Table>> wanted_tables_;
+  std::vector<std::unique_ptr<HashTable>> wanted_hashes_;
 };
 
 }  // namespace holdfast::keyspace

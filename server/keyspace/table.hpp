@@ -129,6 +129,10 @@ class Table {
 
   std::size_t segment_count() const { return segment_count_; }
 
+  // A mark for the retire ring: somebody still reads the table, it must not be drained.
+  bool wanted() const { return wanted_; }
+  void set_wanted(bool wanted) { wanted_ = wanted; }
+
  private:
   struct Directory {
     Segment** segments;  // 2^depth; runs of equal pointers where a segment is shallower
@@ -178,6 +182,7 @@ class Table {
   int swept_deepest_ = 0;
   std::uint32_t swept_widest_ = 1;
   bool draining_ = false;
+  bool wanted_ = false;
 };
 
 }  // namespace holdfast::keyspace

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -57,6 +58,18 @@ void free_all(Keyspace& keyspace) {
   for (std::size_t rounds = 0; rounds < 3 * 256 * kDatabases; ++rounds) keyspace.compact_slice(16);
 }
 
+// Loads what a snapshot tells.
+class Loader : public SnapshotSink {
+ public:
+  explicit Loader(Keyspace& target) : target_(target) {}
+  void record(const Put& put) override { target_.apply(put); }
+  void record(const HashPut& put) override { target_.apply(put); }
+  void record(const Expire& expire) override { target_.apply(expire); }
+
+ private:
+  Keyspace& target_;
+};
+
 // A keyspace and its model, changed together.
 class Pair {
  public:
@@ -71,7 +84,11 @@ class Pair {
     expected_touches_.clear();
     clock_ = static_cast<std::uint32_t>(random_.below(1 << 24));
     keyspace_.begin_entry(LogIndex{++index_}, clock_);
-    switch (random_.below(16)) {
+    switch (random_.below(18)) {
+      case 16:
+      case 17:
+        snapshot();
+        break;
       case 0:
       case 1:
         put();
@@ -116,6 +133,8 @@ class Pair {
     RC_ASSERT(touches_.keys == expected_touches_);
   }
 
+  static inline std::size_t snapshots_compared = 0;
+
   void compare() {
     std::size_t used = 0;
     for (DatabaseIndex database = 0; database < kDatabases; ++database) {
@@ -129,7 +148,9 @@ class Pair {
           used += Keyspace::entry_bytes(*entry);
           ++seen;
           expiring += expire_at != kNoExpiry ? 1 : 0;
-          compare(*entry, expire_at, model_[database].at(std::string(entry->key())));
+          const ModelValue& model = model_[database].at(std::string(entry->key()));
+          compare(*entry, expire_at, model);
+          RC_ASSERT(entry->access_clock() == model.clock);
         });
       } while (cursor != 0);
       RC_ASSERT(seen == model_[database].size());
@@ -139,7 +160,36 @@ class Pair {
     RC_ASSERT(keyspace_.used_bytes() == used);
   }
 
+  // Begins a snapshot, or tells some more of it; when it has told all, what was told is what was
+  // there at the beginning.
+  void snapshot() {
+    if (!keyspace_.snapshot_running()) {
+      std::copy(std::begin(model_), std::end(model_), std::begin(model_at_snapshot_));
+      loaded_ = std::make_unique<Keyspace>(kDatabases, 43);
+      loader_ = std::make_unique<Loader>(*loaded_);
+      abandoned_ = false;
+      keyspace_.begin_snapshot(*loader_);
+    }
+    if (random_.below(20) == 0) {
+      keyspace_.abandon_snapshot();
+      loader_.reset();
+      abandoned_ = true;
+    }
+    if (keyspace_.snapshot_slice(1 + random_.below(30)) || abandoned_) return;
+    for (DatabaseIndex database = 0; database < kDatabases; ++database) {
+      const Table& table = loaded_->table(database);
+      RC_ASSERT(table.size() == model_at_snapshot_[database].size());
+      for (const auto& [key, model] : model_at_snapshot_[database]) {
+        const Lookup found = loaded_->find(database, key);
+        RC_ASSERT(static_cast<bool>(found));
+        compare(*found.entry(), found.expire_at, model);
+      }
+    }
+    ++snapshots_compared;
+  }
+
   void delete_all() {
+    while (keyspace_.snapshot_running()) snapshot();
     for (DatabaseIndex database = 0; database < kDatabases; ++database) {
       for (const auto& [key, value] : model_[database]) keyspace_.apply(Delete{database, key});
       model_[database].clear();
@@ -362,7 +412,6 @@ class Pair {
   void compare(const Entry& entry, UnixMs expire_at, const ModelValue& model) {
     RC_ASSERT(expire_at == model.expire_at);
     RC_ASSERT(entry.form() == model.form);
-    RC_ASSERT(entry.access_clock() == model.clock);
     RC_ASSERT((type_of(entry) == ValueType::kHash) == model.is_hash);
     if (!model.is_hash) {
       RC_ASSERT(text_of(string_value(entry)) == model.text);
@@ -378,8 +427,12 @@ class Pair {
     RC_ASSERT(!hash_get(entry, "no such field").has_value());
   }
 
+  std::unique_ptr<Keyspace> loaded_;
+  std::unique_ptr<Loader> loader_;
+  bool abandoned_ = false;
   Keyspace keyspace_;
   ModelDatabase model_[kDatabases];
+  ModelDatabase model_at_snapshot_[kDatabases];
   TouchRecorder touches_;
   Touched expected_touches_;
   Random random_{0};
@@ -404,6 +457,7 @@ TEST_CASE("a keyspace agrees with plain maps after any stream of mutations", "[k
     pair.delete_all();
   });
   CHECK(holds);
+  CHECK(Pair::snapshots_compared > 50);
 }
 
 TEST_CASE("a new key carries the access time of its log entry", "[keyspace]") {
