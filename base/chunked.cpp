@@ -83,6 +83,12 @@ void Chunked::append(std::string_view bytes) {
   }
 }
 
+void Chunked::append_chunk(ChunkRef chunk, std::size_t byte_count) {
+  HF_CHECK(size_ == chunks_.size() * kChunkBytes && byte_count > 0 && byte_count <= kChunkBytes);
+  chunks_.push_back(std::move(chunk));
+  size_ += byte_count;
+}
+
 void Chunked::resize_zero_filled(std::size_t size) {
   HF_CHECK(size >= size_);
   while (size_ < size) {

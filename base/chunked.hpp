@@ -56,6 +56,8 @@ class Chunked {
   const ChunkRef& chunk_ref(std::size_t index) const { return chunks_[index]; }
 
   void append(std::string_view bytes);
+  // Shares the chunk. REQUIRES: size() is a multiple of kChunkBytes, 0 < byte_count <= kChunkBytes.
+  void append_chunk(ChunkRef chunk, std::size_t byte_count);
   // Room at the end for up to kChunkBytes, to be filled by the caller (a socket read) and then
   // claimed with `commit_tail(n)`, n <= tail.second. The room is never empty.
   std::pair<char*, std::size_t> tail();

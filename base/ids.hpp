@@ -17,5 +17,7 @@ struct Id {
 using ClientId = Id<struct ClientTag>;
 // Position in the replicated log; 0 stands before the first entry.
 using LogIndex = Id<struct LogIndexTag>;
+// Number of an election; 0 stands before the first.
+using Term = Id<struct TermTag>;
 
 }  // namespace holdfast
