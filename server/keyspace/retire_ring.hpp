@@ -7,10 +7,10 @@
 #pragma once
 
 #include <cstddef>
-#include <deque>
 #include <memory>
 #include <vector>
 
+#include "base/block_queue.hpp"
 #include "base/chunked.hpp"
 #include "base/ids.hpp"
 #include "server/keyspace/entry.hpp"
@@ -44,16 +44,16 @@ class RetireRing {
  private:
   struct Retired {
     LogIndex index;
-    Entry* entry;
+    Entry* entry = nullptr;
     std::unique_ptr<Table> table;
-    bool with_box;
+    bool with_box = true;
   };
 
   void free_entry(Entry* entry, bool with_box);
   void take_unwanted();
 
   EntryHeap& heap_;
-  std::deque<Retired> ring_;
+  BlockQueue<Retired> ring_;
   // Committed, too large for one step, under way:
   std::vector<std::unique_ptr<Table>> tables_;
   std::vector<std::unique_ptr<HashTable>> hashes_;
