@@ -20,11 +20,12 @@ namespace {
 
 constexpr int kHandlersPerTurn = 256;
 constexpr std::size_t kInputBytesPerTurn = 512 * 1024;
-constexpr std::size_t kBackgroundUnits = 512;
+constexpr std::size_t kBackgroundUnits = 64;  // of one slice: some 0.1 ms
 // What background work may take of a turn: half of what the commands took, as their leftovers are
 // most of it and must not pile up, but not so little that it never ends, nor so much that all wait.
 constexpr MonoUs kBackgroundUsMin = 200;
 constexpr MonoUs kBackgroundUsMax = 20'000;
+constexpr std::size_t kSweepParts = 10;
 constexpr MonoUs kStopGraceUs = 1'000'000;
 
 }  // namespace
@@ -35,7 +36,7 @@ Server::Server(asio::io_context& io, node::Node& node, NetFigures& figures, Log 
       figures_(figures),
       log_(std::move(log)),
       expiry_timer_(io),
-      second_timer_(io) {}
+      sweep_timer_(io) {}
 
 Server::~Server() {
   while (!sessions_.empty()) {
@@ -76,7 +77,7 @@ void Server::log_closed(const client::Client& client, std::string_view reason) {
 }
 
 int Server::run() {
-  every_second();
+  sweep();
   arm_timer(node_.command_time(sample_clocks()));
   while (!stopping_ || (!sessions_.empty() && monotonic_us() < stop_deadline_)) turn();
   return exit_status_;
@@ -162,8 +163,8 @@ void Server::apply_effects() {
   if (effects.shutdown.has_value()) stop(*effects.shutdown);
 }
 
-// The clocks may part ways: the timer is set by what is left from now on, and looked at anew every
-// second. `now` is command time.
+// The clocks may part ways: the timer is set by what is left from now on, and looked at anew with
+// every sweep. `now` is command time.
 void Server::arm_timer(const TimePoint& now) {
   const UnixMs due = node_.next_due();
   const UnixMs pause_end = held_.empty() ? due : node_.pause_end();
@@ -179,17 +180,25 @@ void Server::arm_timer(const TimePoint& now) {
   });
 }
 
-void Server::every_second() {
+// A tenth of the sessions each time: ten thousand that go idle together must not cost one long
+// turn.
+void Server::sweep() {
   const MonoUs now = monotonic_us();
-  std::vector<std::shared_ptr<ClientSession>> all;
-  all.reserve(sessions_.size());
-  for (const auto& [id, session] : sessions_) all.push_back(session);
-  for (const auto& session : all) session->sweep(now);
+  const std::size_t buckets = sessions_.bucket_count();
+  const std::size_t begin = buckets * sweep_part_ / kSweepParts;
+  const std::size_t end = buckets * (sweep_part_ + 1) / kSweepParts;
+  sweep_part_ = (sweep_part_ + 1) % kSweepParts;
+  std::vector<std::shared_ptr<ClientSession>> some;  // a sweep may end sessions
+  for (std::size_t bucket = begin; bucket < end; ++bucket) {
+    for (auto one = sessions_.begin(bucket); one != sessions_.end(bucket); ++one)
+      some.push_back(one->second);
+  }
+  for (const auto& session : some) session->sweep(now);
   std::erase_if(held_, [](const auto& session) { return session->closed(); });
   armed_for_ = 0;
-  second_timer_.expires_after(std::chrono::seconds(1));
-  second_timer_.async_wait([this](const std::error_code& error) {
-    if (!error) every_second();
+  sweep_timer_.expires_after(std::chrono::milliseconds(1000 / kSweepParts));
+  sweep_timer_.async_wait([this](const std::error_code& error) {
+    if (!error) sweep();
   });
 }
 

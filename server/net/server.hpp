@@ -81,7 +81,7 @@ class Server {
   void flush_queued();
   void apply_effects();
   void arm_timer(const TimePoint& now);
-  void every_second();
+  void sweep();
 
   asio::io_context& io_;
   node::Node& node_;
@@ -94,9 +94,10 @@ class Server {
   std::vector<std::shared_ptr<ClientSession>> turn_list_;  // scratch of run_queued and flush_queued
   std::vector<std::shared_ptr<ClientSession>> held_;
   asio::steady_timer expiry_timer_;
-  asio::steady_timer second_timer_;
+  asio::steady_timer sweep_timer_;
   UnixMs armed_for_ = 0;  // 0 = not armed
   std::size_t turn_bytes_ = 0;
+  std::size_t sweep_part_ = 0;
   MonoUs turn_us_ = 0;
   MonoUs busy_us_ = 0;  // with commands, since the last background work
   bool more_work_ = false;
