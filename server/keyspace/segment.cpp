@@ -238,7 +238,7 @@ UnixMs Segment::collect_due(UnixMs now, Entry** out, std::size_t max,
       if (narrow()[at] - 1 >= due_end) continue;
       if (*out_count == max) return now;
       Entry* entry = entry_of(slots_[at]);
-      __builtin_prefetch(entry);  // its key comes next
+      prefetch(entry);  // its key comes next
       out[(*out_count)++] = entry;
     }
   }

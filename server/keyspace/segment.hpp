@@ -25,6 +25,7 @@
 #include <limits>
 #include <vector>
 
+#include "base/prefetch.hpp"
 #include "server/keyspace/entry.hpp"
 #include "server/keyspace/table.hpp"
 #include "server/keyspace/timing_wheel.hpp"
@@ -106,8 +107,8 @@ class Segment {
   // come, the entries that find would look at.
   void prefetch_slots(std::uint64_t hash) const {
     const std::uint32_t at = home(bits_of_hash(hash));
-    __builtin_prefetch(&slots_[at]);
-    if (form_ == Form::kNarrow) __builtin_prefetch(&narrow()[at]);
+    prefetch(&slots_[at]);
+    if (form_ == Form::kNarrow) prefetch(&narrow()[at]);
   }
   void prefetch_entry(std::uint64_t hash) const {
     const std::uint64_t bits = bits_of_hash(hash);
@@ -116,8 +117,8 @@ class Segment {
       if (slot == 0 || bits_of_slot(slot) > bits) return;
       if (bits_of_slot(slot) != bits) continue;
       const char* entry = reinterpret_cast<const char*>(entry_of(slot));
-      __builtin_prefetch(entry);
-      __builtin_prefetch(entry + 64);
+      prefetch(entry);
+      prefetch(entry + 64);
       return;
     }
   }

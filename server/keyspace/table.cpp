@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/prefetch.hpp"
 #include "server/keyspace/segment.hpp"
 #include "server/keyspace/table_layout.hpp"
 
@@ -67,6 +68,9 @@ Locator Table::find(std::uint64_t hash, std::string_view key) const {
   return where;
 }
 
+void Table::prefetch_segment(std::uint64_t hash) const {
+  prefetch(segment_of(hash));
+}
 void Table::prefetch_slots(std::uint64_t hash) const {
   segment_of(hash)->prefetch_slots(hash);
 }
@@ -244,9 +248,9 @@ void Table::refresh(Segment::Items& items, std::size_t from, std::size_t to, int
   const Segment layout(0, bits_base, bits_base);
   constexpr std::uint64_t kPointer = (std::uint64_t{1} << Segment::kPointerBits) - 1;
   for (std::size_t i = from; i < std::min(to, from + kAhead); ++i)
-    __builtin_prefetch(Segment::entry_of(items[i].slot));
+    prefetch(Segment::entry_of(items[i].slot));
   for (std::size_t i = from; i < to; ++i) {
-    if (i + kAhead < to) __builtin_prefetch(Segment::entry_of(items[i + kAhead].slot));
+    if (i + kAhead < to) prefetch(Segment::entry_of(items[i + kAhead].slot));
     const std::uint64_t bits =
         layout.bits_of_hash(hash_of(Segment::entry_of(items[i].slot)->key()));
     items[i].slot = bits << Segment::kPointerBits | (items[i].slot & kPointer);

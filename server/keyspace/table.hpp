@@ -68,7 +68,9 @@ class Table {
 
   Locator find(std::uint64_t hash, std::string_view key) const;
   Locator find(std::string_view key) const { return find(hash_of(key), key); }
-  // Start loading what find(hash) will need: first the slots, and some time later the entry.
+  // Start loading what find(hash) will need: its segment, some time later the slots, and then the
+  // entry.
+  void prefetch_segment(std::uint64_t hash) const;
   void prefetch_slots(std::uint64_t hash) const;
   void prefetch_entry(std::uint64_t hash) const;
 

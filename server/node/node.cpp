@@ -122,8 +122,9 @@ void Node::prefetch_upcoming(const Client& client) const {
     const resp::Arguments arguments = client.parser.upcoming(i);
     if (arguments.size() < 2) continue;
     hashes[count] = table.hash_of(arguments[1].bytes);
-    table.prefetch_slots(hashes[count++]);
+    table.prefetch_segment(hashes[count++]);
   }
+  for (std::size_t i = 0; i < count; ++i) table.prefetch_slots(hashes[i]);
   for (std::size_t i = 0; i < count; ++i) table.prefetch_entry(hashes[i]);
 }
 
