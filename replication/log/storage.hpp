@@ -1,0 +1,210 @@
+// Storage is everything that a member does with its data folder: recovery, the log, snapshots, the
+// durable record, retention, and what happens when the disk fails. It is synchronous over a
+// FileSystem and knows neither threads nor clocks: server/storage runs one on the log thread, the
+// simulator runs one over a simulated disk.
+//
+// The owner sends requests in order and hears of them by events. Ropes and entries have reference
+// counts that only the owner's thread may touch, so whatever came with a request goes back to the
+// owner in an event (`spent`) and is dropped there; storage only reads the bytes. Blocks and
+// entries that storage itself read are handed over whole, and it keeps nothing of them.
+//
+// Life: `start` recovers. Loading is pulled: one LoadRequest gives at most one LoadedBlock, so that
+// a slow owner bounds what is in memory; the last answer is `Loaded`. Only then the other requests
+// are allowed.
+//
+// Persistence of an append: an event `Persisted` names the write. With FsyncMode::kAlways it comes
+// after the sync; otherwise after the write to the kernel. Several appends that wait together
+// become one write and one sync.
+//
+// Failure: when a write or sync fails, `Failed` says so once, nothing is persisted any more, and
+// storage tries again by itself (poll) until `Healthy`: all that was not synced is then written
+// anew and synced, in a new segment; pending writes count as persisted only then. A failed
+// snapshot is SnapshotFailed and nothing else.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/time.hpp"
+#include "replication/log/cipher.hpp"
+#include "replication/log/durable_record.hpp"
+#include "replication/log/entry.hpp"
+#include "replication/log/file_system.hpp"
+#include "replication/log/format.hpp"
+
+namespace holdfast::log {
+
+struct StorageOptions {
+  std::string folder;
+  FsyncMode fsync_mode = FsyncMode::kEverySecond;
+  Packing snapshot_packing = Packing::kPlain;
+  std::uint32_t snapshots_kept = 5;  // at least 1
+  std::uint64_t segment_bytes_max = 64 << 20;
+  // Above this many unsynced bytes a sync comes early, whatever the mode: they are all in memory.
+  std::uint64_t unsynced_bytes_max = 64 << 20;
+  // Snapshot files are synced every so many bytes, so that no single sync takes long.
+  std::uint64_t snapshot_sync_bytes = 8 << 20;
+  KeyRing keys;
+  std::function<Salt()> next_salt;
+  std::string boot_id;  // of the machine's present boot
+};
+
+// Who numbers writes makes them grow.
+using WriteNumber = std::uint64_t;
+
+// --- requests
+struct LoadRequest {};
+struct AppendRequest {
+  WriteNumber write = 0;
+  std::vector<Entry> entries;  // follow the last one
+};
+struct TruncateRequest {  // forgets entries from `from` on
+  WriteNumber write = 0;
+  LogIndex from;
+};
+struct SaveRecordRequest {
+  WriteNumber write = 0;
+  DurableRecord record;
+};
+// A snapshot of this member's data at `index`; at most one at a time. Its blocks follow, then
+// either finish (REQUIRES: `index` is committed; it becomes valid) or abandon.
+struct BeginSnapshotRequest {
+  LogIndex index;
+  Term term;
+  UnixMs time = 0;
+  std::uint64_t digest_seed = 0;
+};
+struct SnapshotBlockRequest {
+  Rope mutations;
+  std::uint64_t record_count = 0;
+};
+struct FinishSnapshotRequest {};
+struct AbandonSnapshotRequest {};
+struct ReadRequest {  // log entries, for a peer that is behind
+  std::uint64_t number = 0;
+  LogIndex from;
+  LogIndex to;  // exclusive
+  std::size_t payload_bytes_max = 0;
+};
+struct ChangeModeRequest {
+  FsyncMode mode = FsyncMode::kEverySecond;
+};
+struct ChangeKeysRequest {  // what is written from now on is sealed with the first of them
+  KeyRing keys;
+};
+// Syncs, writes `running = false`, ends. Nothing may follow; answered by Stopped.
+struct StopRequest {};
+
+using Request = std::variant<LoadRequest, AppendRequest, TruncateRequest, SaveRecordRequest,
+                             BeginSnapshotRequest, SnapshotBlockRequest, FinishSnapshotRequest,
+                             AbandonSnapshotRequest, ReadRequest, ChangeModeRequest,
+                             ChangeKeysRequest, StopRequest>;
+
+// --- events
+// What recovery found before any data is loaded.
+struct Recovered {
+  bool is_new = false;  // an empty folder
+  DurableRecord record;
+  LogIndex snapshot_index;  // 0: none
+  Term snapshot_term;
+  LogIndex last_index;  // of the log (or of the snapshot, if it is ahead)
+  Term last_term;
+  UnixMs last_time = 0;
+  LogIndex first_log_index;  // the oldest entry that can be read
+  // A complete record was dropped, or the machine's boot ended without a clean stop and the log was
+  // not written with `always`: acknowledged entries may be missing at the end.
+  bool tail_in_doubt = false;
+  std::uint64_t bytes_to_load = 0;  // of files; for progress
+};
+// Mutations of the snapshot, or entries behind it. `restart`: what was loaded before is void (a
+// damaged snapshot, an older one takes its place), begin with an empty keyspace.
+struct LoadedBlock {
+  bool restart = false;
+  Rope snapshot_mutations;  // or
+  std::vector<Entry> entries;
+  std::uint64_t bytes_loaded = 0;  // of files, so far
+};
+struct Loaded {};
+// The folder cannot be used; the text says why and the way out. Storage has ended.
+struct Refused {
+  std::string text;
+};
+struct Persisted {
+  WriteNumber write = 0;  // and all before it
+};
+struct RecordSaved {
+  WriteNumber write = 0;
+};
+struct Failed {
+  FileError error;
+};
+struct Healthy {};
+struct SnapshotDone {
+  LogIndex index;
+  std::uint64_t file_bytes = 0;
+  std::uint64_t records = 0;
+  LogIndex first_log_index;  // after segments that are not needed any more were removed
+};
+struct SnapshotFailed {
+  std::string text;
+};
+struct EntriesRead {
+  std::uint64_t number = 0;
+  std::vector<Entry> entries;
+  std::string error;  // not empty: they could not be read
+};
+struct Note {  // a line for the server's log
+  bool is_warning = false;
+  std::string text;
+};
+struct Stopped {
+  bool is_clean = false;
+};
+
+using StorageEvent =
+    std::variant<Recovered, LoadedBlock, Loaded, Refused, Persisted, RecordSaved, Failed, Healthy,
+                 SnapshotDone, SnapshotFailed, EntriesRead, Note, Stopped>;
+
+struct StorageEvents {
+  std::vector<StorageEvent> events;
+  // To be dropped by the owner; never looked at.
+  std::vector<Entry> spent_entries;
+  std::vector<Rope> spent_ropes;
+};
+
+// Figures for INFO; a copy is handed out with every batch of events.
+struct StorageFigures {
+  std::uint64_t log_bytes = 0;
+  std::uint64_t log_segments = 0;
+  std::uint64_t synced_index = 0;
+  std::uint64_t fsyncs = 0;
+  std::uint64_t fsync_us_max = 0;  // filled in by who runs the storage and has a clock
+};
+
+class Storage {
+ public:
+  Storage(FileSystem& files, StorageOptions options);
+  ~Storage();
+
+  // Locks the folder and recovers; gives Recovered or Refused.
+  void start(StorageEvents& out);
+  // Carries out requests in order; those that wait together are grouped. Time is monotonic.
+  void handle(std::vector<Request> requests, MonoUs now, StorageEvents& out);
+  // What is due by time: the everysec sync, another try after a failure.
+  void poll(MonoUs now, StorageEvents& out);
+  // When poll has something to do next; INT64_MAX: never.
+  MonoUs next_due() const;
+
+  StorageFigures figures() const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace holdfast::log
