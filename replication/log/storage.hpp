@@ -10,16 +10,25 @@
 //
 // Life: `start` recovers. Loading is pulled: one LoadRequest gives at most one LoadedBlock, so that
 // a slow owner bounds what is in memory; the last answer is `Loaded`. Only then the other requests
-// are allowed.
+// are allowed, but for SaveRecordRequest and StopRequest.
 //
 // Persistence of an append: an event `Persisted` names the write. With FsyncMode::kAlways it comes
 // after the sync; otherwise after the write to the kernel. Several appends that wait together
-// become one write and one sync.
+// become one write and one sync. Storage keeps the entries until they are synced.
+//
+// Order: appends, truncations, records and changes of mode or keys are carried out at once, in
+// their order. Snapshot and read requests wait behind them and are carried out by `poll`, one a
+// call and in their own order (`next_due` is then in the past), so that appends go between the
+// blocks of a snapshot. A truncation, new keys and the end let those that came before go first.
 //
 // Failure: when a write or sync fails, `Failed` says so once, nothing is persisted any more, and
 // storage tries again by itself (poll) until `Healthy`: all that was not synced is then written
-// anew and synced, in a new segment; pending writes count as persisted only then. A failed
-// snapshot is SnapshotFailed and nothing else.
+// anew and synced, in a new segment; pending writes count as persisted only then. The durable
+// record is saved even while the log fails. A failed snapshot is SnapshotFailed and nothing else.
+//
+// The durable record: storage keeps log_id, incarnation, fsync_mode, running and boot_id right
+// whatever the owner puts there. At the start it sets `recovering` if the tail is in doubt, before
+// anything else is written, so that a second crash does not make it forget; the owner clears it.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +59,7 @@ struct StorageOptions {
   // Snapshot files are synced every so many bytes, so that no single sync takes long.
   std::uint64_t snapshot_sync_bytes = 8 << 20;
   KeyRing keys;
+  // True randomness, or seeded in tests. A new folder's log id comes from it too.
   std::function<Salt()> next_salt;
   std::string boot_id;  // of the machine's present boot
 };
@@ -142,6 +152,7 @@ struct RecordSaved {
 };
 struct Failed {
   FileError error;
+  std::string text;  // cause and remedy
 };
 struct Healthy {};
 struct SnapshotDone {
@@ -172,17 +183,18 @@ using StorageEvent =
 
 struct StorageEvents {
   std::vector<StorageEvent> events;
-  // To be dropped by the owner; never looked at.
-  std::vector<Entry> spent_entries;
+  // To be dropped by the owner, in slices: a sync may give a second's worth of them. The vectors
+  // are those that came with the requests.
+  std::vector<std::vector<Entry>> spent_entries;
   std::vector<Rope> spent_ropes;
 };
 
-// Figures for INFO; a copy is handed out with every batch of events.
 struct StorageFigures {
   std::uint64_t log_bytes = 0;
   std::uint64_t log_segments = 0;
   std::uint64_t synced_index = 0;
-  std::uint64_t fsyncs = 0;
+  std::uint64_t unsynced_bytes = 0;
+  std::uint64_t fsyncs = 0;        // of the log
   std::uint64_t fsync_us_max = 0;  // filled in by who runs the storage and has a clock
 };
 
@@ -197,8 +209,10 @@ class Storage {
   void handle(std::vector<Request> requests, MonoUs now, StorageEvents& out);
   // What is due by time: the everysec sync, another try after a failure.
   void poll(MonoUs now, StorageEvents& out);
-  // When poll has something to do next; INT64_MAX: never.
+  // When poll has something to do next; INT64_MIN: at once, INT64_MAX: never.
   MonoUs next_due() const;
+  // Payload bytes of the requests that were taken and not carried out yet.
+  std::uint64_t waiting_bytes() const;
 
   StorageFigures figures() const;
 
