@@ -1,25 +1,12 @@
-// Counts what is taken from the general allocator while the node carries out requests.
+// What is taken from the general allocator while the node carries out requests.
+#include <algorithm>
 #include <catch2/catch.hpp>
-#include <cstdlib>
+#include <memory>
 #include <new>
+#include <vector>
 
+#include "tests/unit/node/counted_allocations.hpp"
 #include "tests/unit/node/fixture.hpp"
-
-namespace {
-std::size_t allocations = 0;
-}
-
-void* operator new(std::size_t byte_count) {
-  ++allocations;
-  if (void* memory = std::malloc(byte_count)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept {
-  std::free(memory);
-}
-void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
 
 namespace holdfast::node {
 
@@ -40,6 +27,27 @@ void turn(Harness& harness, const std::string& pipeline) {
 
 }  // namespace
 
+TEST_CASE("allocations of every form are counted", "[allocation]") {
+  struct alignas(64) Aligned {
+    char bytes[64];
+  };
+  const auto taken_by = [](auto&& take) {
+    const std::size_t before = counted_allocations();
+    take();
+    return counted_allocations() - before;
+  };
+  CHECK(taken_by([] { std::make_unique<int>(); }) == 1);
+  CHECK(taken_by([] { std::make_unique<int[]>(3); }) == 1);
+  CHECK(taken_by([] { std::make_unique<Aligned>(); }) == 1);
+  CHECK(taken_by([] { std::make_unique<Aligned[]>(3); }) == 1);
+  CHECK(taken_by([] { std::unique_ptr<int>(new (std::nothrow) int); }) == 1);
+  CHECK(taken_by([] { std::unique_ptr<int[]>(new (std::nothrow) int[3]); }) == 1);
+  CHECK(taken_by([] { std::unique_ptr<Aligned>(new (std::nothrow) Aligned); }) == 1);
+  CHECK(taken_by([] { std::unique_ptr<Aligned[]>(new (std::nothrow) Aligned[3]); }) == 1);
+  std::vector<int> numbers(100, 7);
+  CHECK(taken_by([&] { std::stable_sort(numbers.begin(), numbers.end()); }) == 1);
+}
+
 TEST_CASE("GET and SET of a session take nothing from the allocator in the steady state",
           "[allocation]") {
   Harness harness;
@@ -52,9 +60,9 @@ TEST_CASE("GET and SET of a session take nothing from the allocator in the stead
     pipeline += request({"EXPIRE", key, "3600"});
   }
   for (int i = 0; i < 1000; ++i) turn(harness, pipeline);
-  const std::size_t before = allocations;
+  const std::size_t before = counted_allocations();
   for (int i = 0; i < 1000; ++i) turn(harness, pipeline);
-  CHECK(allocations - before == 0);
+  CHECK(counted_allocations() - before == 0);
   CHECK(before > 0);
 }
 
