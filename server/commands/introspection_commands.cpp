@@ -119,12 +119,12 @@ void reply_command(resp::ReplyWriter& reply, const CommandSpec& spec) {
   reply.integer(spec.keys.step);
   reply_categories(reply, spec);
   const auto tips = words_of(command_tips(spec));
-  reply.array(tips.size());
+  reply.set(tips.size());
   for (const std::string_view tip : tips) reply.bulk(tip);
   const auto keys = key_specifications(spec);
-  reply.array(keys.size());
+  reply.set(keys.size());
   for (const KeySpecification& one : keys) reply_key_specification(reply, one);
-  reply.array(spec.subcommands.size());
+  reply.set(spec.subcommands.size());
   for (const CommandSpec& subcommand : spec.subcommands) reply_command(reply, subcommand);
 }
 

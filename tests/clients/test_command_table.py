@@ -23,7 +23,7 @@ config|get config|set config|resetstat config|rewrite
 slowlog|get slowlog|len slowlog|reset memory|usage latency|latest latency|history latency|reset
 """.split()
 
-FIELDS = ("name", "arity", "flags", "first key", "last key", "step", "categories", "tips", "key specifications")
+FIELDS = ("name", "arity", "flags", "first key", "last key", "step", "categories", "tips", "key specifications", "types")
 
 
 def as_map(value):
@@ -55,6 +55,7 @@ def facts(server, command, protocol):
         shown[unordered] = sorted(map(str, map(plain, shown[unordered])))
     shown["name"] = plain(shown["name"])
     shown["key specifications"] = [specification(spec) for spec in info[8]]
+    shown["types"] = [type(item).__name__ for item in info]  # arrays and sets differ in RESP3
     return shown
 
 
