@@ -124,7 +124,8 @@ void reply_command(resp::ReplyWriter& reply, const CommandSpec& spec) {
   const auto keys = key_specifications(spec);
   reply.set(keys.size());
   for (const KeySpecification& one : keys) reply_key_specification(reply, one);
-  reply.set(spec.subcommands.size());
+  if (spec.subcommands.empty()) return reply.set(0);  // as in Redis: a set if empty
+  reply.array(spec.subcommands.size());
   for (const CommandSpec& subcommand : spec.subcommands) reply_command(reply, subcommand);
 }
 
