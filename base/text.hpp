@@ -24,6 +24,9 @@ bool equals_ignoring_case(std::string_view a, std::string_view b);
 // Decimal digits of `value` written to `out` (room for 20 bytes needed); returns their number.
 std::size_t write_int(std::int64_t value, char* out);
 
+// For a log line: a quote, a backslash and all that is not printable ASCII as \xNN.
+std::string escaped(std::string_view text);
+
 // Redis's glob: * ? [a-z] [^a] and backslash. Iterative: at worst pattern length times text length
 // steps.
 bool glob_match(std::string_view pattern, std::string_view text, bool ignore_case = false);

@@ -13,6 +13,7 @@ namespace holdfast::resp {
 namespace {
 
 constexpr std::size_t kHeaderBytesMax = 64 * 1024;
+constexpr std::string_view kTlsHandshake = "\x16\x03";  // record type and major version
 
 // The usual header: one to nine plain digits. Anything else goes the strict way.
 std::optional<std::int64_t> parse_header_int(std::string_view text) {
@@ -267,6 +268,9 @@ ParseStatus RequestParser::finish_request() {
 ParseStatus RequestParser::parse_inline() {
   const char* begin = buffer_.get() + begin_;
   const std::size_t available = end_ - begin_;
+  // Redis waits here for a line end while the TLS client waits for its greeting.
+  if (std::string_view(begin, available).starts_with(kTlsHandshake))
+    return fail("a TLS handshake, but there is no TLS on this port");
   const auto* newline = static_cast<const char*>(std::memchr(begin, '\n', available));
   if (newline == nullptr) {
     if (available > kInlineBytesMax) return fail("too big inline request");

@@ -98,7 +98,7 @@ Step Node::run_one(Client& client, const TimePoint& sampled) {
           resp::ReplyWriter(client.output, client.version).error(client.parser.error());
         state_.effects.log_lines.push_back(
             fmt::format("client closed id={} addr={} reason=protocol_error text=\"{}\"",
-                        client.id.value, client.info.peer_address, client.parser.error()));
+                        client.id.value, client.info.peer_address, escaped(client.parser.error())));
         client.fate = Fate::kCloseAfterReply;
         return Step::kClosing;
       }

@@ -1,8 +1,11 @@
 """Where Holdfast is ahead of redis-server 7.0: the replies are those of Redis 7.2. And where it is stricter by choice."""
 
+import ssl
+
 import pytest
 
 from harness.resp import Error
+from harness.wait import wait_until
 
 CALLS = [
     (["CLIENT", "SETINFO", "LIB-NAME", "redis-py"], "OK"),
@@ -60,4 +63,18 @@ def test_more_than_a_million_arguments_are_refused(holdfast):
         assert connection.read_to_end(5) == (b"-ERR Protocol error: invalid multibulk length\r\n", True)
     with holdfast.connect() as connection:
         connection.send(b"*1048576\r\n$4\r\nMGET\r\n" + b"$1\r\nk\r\n" * 1048575)
-        assert connection.read() == [None] * 1048575
+        expected = b"*1048575\r\n" + b"$-1\r\n" * 1048575
+        got = b""
+        while len(got) < len(expected):
+            part = connection.socket.recv(1 << 20)
+            assert part
+            got += part
+        assert got == expected
+
+
+def test_a_tls_client_is_turned_away_and_named_in_the_log(holdfast):
+    """redis-server leaves it waiting: each side waits for the other's first word."""
+    with holdfast.connect() as connection, pytest.raises(ssl.SSLError):
+        ssl._create_unverified_context().wrap_socket(connection.socket)
+    wait_until(lambda: b"a TLS handshake, but there is no TLS on this port" in holdfast.log_path().read_bytes(),
+               what="the log's line")

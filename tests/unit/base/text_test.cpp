@@ -32,6 +32,12 @@ TEST_CASE("globs match as in Redis", "[text]") {
   CHECK_FALSE(glob_match("sess:*", "ses"));
 }
 
+TEST_CASE("what a client sent cannot forge a log line", "[text]") {
+  CHECK(escaped("expected '$', got 'x'") == "expected '$', got 'x'");
+  CHECK(escaped("a\r\nb") == "a\\x0d\\x0ab");
+  CHECK(escaped("\"\\\x7f\xff") == "\\x22\\x5c\\x7f\\xff");
+}
+
 TEST_CASE("a glob of many stars does not run away", "[text]") {
   std::string pattern;
   for (int i = 0; i < 200; ++i) pattern += "a*";

@@ -123,6 +123,16 @@ TEST_CASE("malformed requests get Redis's protocol errors", "[parser]") {
   }
 }
 
+TEST_CASE("a TLS handshake is told apart from an inline command that is still coming", "[parser]") {
+  const std::string text = "ERR Protocol error: a TLS handshake, but there is no TLS on this port";
+  CHECK(parse("\x16\x03\x01").error == text);
+  CHECK(parse("\x16\x03\x01", 1).error == text);
+  CHECK(parse("\r\n\x16\x03").error == text);
+  CHECK(parse("\x16").error.empty());
+  CHECK(parse("\x16\r\n").requests == Requests{{"\x16"}});
+  CHECK(parse("*1\r\n$2\r\n\x16\x03\r\n").requests == Requests{{"\x16\x03"}});
+}
+
 TEST_CASE("requests before a malformed one are carried out once", "[parser]") {
   const Parsed parsed = parse(request({"SET", "a", "b"}) + request({"PING"}) + "*1\r\n+x\r\n");
   CHECK(parsed.requests == Requests{{"SET", "a", "b"}, {"PING"}});
