@@ -36,6 +36,11 @@ ClientType type_of_client(const client::Client&) {
   return ClientType::kNormal;
 }
 
+// Killed, by this turn's commands: the connection is closed when the turn ends, and counts as gone.
+bool is_killed(const client::Client& one) {
+  return one.fate == client::Fate::kCloseNow;
+}
+
 std::string line_of(CommandContext& ctx, const client::Client& one) {
   std::string_view command = "NULL";
   if (&one == &ctx.client()) {
@@ -62,7 +67,7 @@ void client_list(CommandContext& ctx) {
       if (!id) return;
       const client::Client* one =
           *id > 0 ? ctx.server().clients.find(ClientId{static_cast<std::uint64_t>(*id)}) : nullptr;
-      if (one != nullptr) lines += line_of(ctx, *one);
+      if (one != nullptr && !is_killed(*one)) lines += line_of(ctx, *one);
     }
     ctx.reply().verbatim(lines);
     return;
@@ -76,6 +81,7 @@ void client_list(CommandContext& ctx) {
     return;
   }
   ctx.server().clients.for_each([&](const client::Client& one) {
+    if (is_killed(one)) return;
     if (!type || type_of_client(one) == *type) lines += line_of(ctx, one);
   });
   ctx.reply().verbatim(lines);
@@ -148,12 +154,12 @@ void client_kill(CommandContext& ctx) {
   std::vector<ClientId>& close = ctx.server().effects.close;
   std::int64_t killed = 0;
   ctx.server().clients.for_each([&](client::Client& one) {
-    if (!filter->matches(one)) return;
+    if (is_killed(one) || !filter->matches(one)) return;
     if (&one == &ctx.client()) {
       if (filter->skip_me) return;
       one.fate = client::Fate::kCloseAfterReply;
     } else {
-      if (std::find(close.begin(), close.end(), one.id) != close.end()) return;
+      one.fate = client::Fate::kCloseNow;
       close.push_back(one.id);
     }
     ++killed;

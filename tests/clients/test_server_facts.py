@@ -123,6 +123,16 @@ def test_client_kill_ends_that_connection(how, server):
         assert bystander.call("PING") == "PONG"
 
 
+def test_a_killed_client_is_gone_for_the_next_command_of_the_pipeline(server):
+    with server.connect() as victim, server.connect() as operator:
+        identity = victim.call("CLIENT", "ID")
+        kill, look = encode("CLIENT", "KILL", "ID", identity), encode("CLIENT", "LIST", "ID", identity)
+        operator.send(look + kill + look + kill)
+        seen, *after = [operator.read() for _ in range(4)]
+        assert b"id=%d " % identity in seen
+        assert after == [1, b"", 0]
+
+
 def test_client_reply_off_and_skip(server):
     with server.connect() as connection:
         connection.send(encode("CLIENT", "REPLY", "SKIP") + encode("PING", "unheard") + encode("PING", "heard"))

@@ -95,6 +95,8 @@ TEST_CASE("CLIENT KILL leaves others to the host and answers itself first", "[cl
     CHECK(server.run({"CLIENT", "KILL", "TYPE", "normal"}) == number(1));
     CHECK(server.run({"CLIENT", "KILL", "TYPE", "normal"}) == number(0));
     CHECK(closing.size() == 1);
+    CHECK(server.run({"CLIENT", "LIST"}).find("id=" + id_of(other) + " ") == std::string::npos);
+    CHECK(server.run({"CLIENT", "LIST", "ID", id_of(other)}) == "$0\r\n\r\n");
     CHECK(server.client->fate == client::Fate::kOpen);
   }
   SECTION("itself, when asked to") {

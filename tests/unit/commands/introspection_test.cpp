@@ -61,7 +61,7 @@ TEST_CASE("every command is fast or slow, and what administers is dangerous", "[
 TEST_CASE("COMMAND INFO has Redis 7's ten parts", "[introspection]") {
   Server server;
   server.run({"HELLO", "3"});
-  const std::string keys = "*1\r\n%3\r\n" + bulk("flags") + "~2\r\n+RO\r\n+access\r\n" +
+  const std::string keys = "~1\r\n%3\r\n" + bulk("flags") + "~2\r\n+RO\r\n+access\r\n" +
                            bulk("begin_search") + "%2\r\n" + bulk("type") + bulk("index") +
                            bulk("spec") + "%1\r\n" + bulk("index") + number(1) + bulk("find_keys") +
                            "%2\r\n" + bulk("type") + bulk("range") + bulk("spec") + "%3\r\n" +
@@ -69,8 +69,8 @@ TEST_CASE("COMMAND INFO has Redis 7's ten parts", "[introspection]") {
                            bulk("limit") + number(0);
   CHECK(server.run({"COMMAND", "INFO", "GET", "nosuch"}) ==
         "*2\r\n*10\r\n" + bulk("get") + number(2) + "~2\r\n+readonly\r\n+fast\r\n" + number(1) +
-            number(1) + number(1) + "~3\r\n+@read\r\n+@string\r\n+@fast\r\n" + "*0\r\n" + keys +
-            "*0\r\n" + "_\r\n");
+            number(1) + number(1) + "~3\r\n+@read\r\n+@string\r\n+@fast\r\n" + "~0\r\n" + keys +
+            "~0\r\n" + "_\r\n");
 }
 
 TEST_CASE("COMMAND GETKEYS finds the keys", "[introspection]") {
