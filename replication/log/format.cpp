@@ -68,28 +68,34 @@ std::string encode(const FileHeader& header) {
   return writer.take();
 }
 
-Result<FileHeader> decode_header(std::string_view bytes, FileKind expected) {
+HeaderState decode_header(std::string_view bytes, FileKind expected, FileHeader& header,
+                          std::string& problem) {
   const bool is_segment = expected == FileKind::kSegment;
   const char* const what = is_segment ? "log segment" : "snapshot";
+  const auto damaged = [&](std::string why) {
+    problem = std::move(why);
+    return HeaderState::kDamaged;
+  };
   ByteReader reader(bytes);
   if (reader.bytes(8) != (is_segment ? kSegmentMagic : kSnapshotMagic))
-    return fail(fmt::format("is no {} of Holdfast", what));
+    return damaged(fmt::format("is no {} of Holdfast", what));
   const unsigned version = reader.u16();
   const unsigned header_bytes = reader.u16();
-  if (!reader.ok()) return fail("the header is cut off");
+  if (!reader.ok()) return damaged("the header is cut off");
   if (version != kFormatVersion) {
-    return fail(
-        fmt::format("{} of format version {}; this program reads version {}: use the version of "
-                    "Holdfast that wrote it, or a newer one",
-                    what, version, kFormatVersion));
+    problem = fmt::format(
+        "{} of format version {}; this program reads version {}: use the version of Holdfast that "
+        "wrote it, or a newer one",
+        what, version, kFormatVersion);
+    return HeaderState::kForeign;
   }
   if (header_bytes != kHeaderBytes || bytes.size() < kHeaderBytes)
-    return fail("the header is cut off");
+    return damaged("the header is cut off");
   if (crc32c(bytes.substr(0, kHeaderBytes - 4)) !=
       ByteReader(bytes.substr(kHeaderBytes - 4, 4)).u32())
-    return fail("the header's checksum is wrong");
+    return damaged("the header's checksum is wrong");
 
-  FileHeader header;
+  header = {};
   header.kind = expected;
   const std::uint32_t flags = reader.u32();
   header.follows_snapshot = (flags & kFollowsSnapshot) != 0;
@@ -108,16 +114,20 @@ Result<FileHeader> decode_header(std::string_view bytes, FileKind expected) {
       static_cast<unsigned>(is_segment ? static_cast<std::uint8_t>(FsyncMode::kAlways)
                                        : static_cast<std::uint8_t>(Packing::kZstd));
   if (flags > (is_segment ? kFollowsSnapshot : 0) || mode > mode_max || cipher > 1 ||
-      reserved != kReserved)
-    return fail("the header says things that this version does not know");
+      reserved != kReserved) {
+    problem =
+        "the header says things that this program does not know: use the version of Holdfast that "
+        "wrote it, or a newer one";
+    return HeaderState::kForeign;
+  }
   if (is_segment) {
     header.fsync_mode = static_cast<FsyncMode>(mode);
-    if (header.index.value == 0) return fail("the header names no first index");
+    if (header.index.value == 0) return damaged("the header names no first index");
   } else {
     header.packing = static_cast<Packing>(mode);
   }
   header.encrypted = cipher != 0;
-  return header;
+  return HeaderState::kGood;
 }
 
 std::string segment_name(std::uint64_t sequence) {

@@ -114,8 +114,14 @@ struct FileHeader {
 
 // kHeaderBytes of them.
 std::string encode(const FileHeader& header);
-// `bytes` is the beginning of a file. The error says what is wrong, not where.
-Result<FileHeader> decode_header(std::string_view bytes, FileKind expected);
+enum class HeaderState : std::uint8_t {
+  kGood,
+  kForeign,  // of a format that this program does not know
+  kDamaged,
+};
+// `bytes` is the beginning of a file. `problem` says what is wrong, not where.
+HeaderState decode_header(std::string_view bytes, FileKind expected, FileHeader& header,
+                          std::string& problem);
 
 // Names in the data folder; they sort as their numbers. `parse_` gives false for a foreign name.
 std::string segment_name(std::uint64_t sequence);

@@ -29,15 +29,16 @@ class LogReader {
             Term after_term, LogIndex last);
 
   // The next entries, some `payload_bytes_max` of them but at least one; none at the end. The error
-  // names file and offset, what it means and what to do.
+  // names file and offset.
   Result<std::vector<Entry>> next(std::size_t payload_bytes_max);
 
   // Of the files that are to be read, for progress.
   std::uint64_t bytes_total() const { return bytes_total_; }
-  std::uint64_t bytes_read() const { return bytes_read_; }
+  std::uint64_t bytes_read() const;
 
  private:
-  Result<bool> open_segment();
+  Result<void> open_segment();
+  Result<void> check_term(Term found) const;
 
   FileSystem& files_;
   KeyRing keys_;
@@ -48,7 +49,7 @@ class LogReader {
   Term before_term_;
   LogIndex last_;
   std::uint64_t bytes_total_ = 0;
-  std::uint64_t bytes_read_ = 0;
+  std::uint64_t bytes_of_past_segments_ = 0;
 };
 
 }  // namespace holdfast::log

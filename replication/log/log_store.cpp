@@ -9,12 +9,6 @@
 
 namespace holdfast::log {
 
-namespace {
-
-constexpr std::uint64_t kPositionEveryBytes = 256 * 1024;
-
-}  // namespace
-
 LogStore::LogStore(FileSystem& files, LogStoreOptions options, LogState state)
     : files_(files), options_(std::move(options)), state_(std::move(state)) {
   HF_CHECK(options_.next_salt != nullptr);
@@ -27,17 +21,20 @@ FileStatus LogStore::fail_with(FileError error) {
 
 FileStatus LogStore::open(std::span<const Entry> unsynced) {
   HF_CHECK(file_ == nullptr);
-  const LogIndex through{state_.synced.value + unsynced.size()};
-  HF_CHECK(through == state_.last);
-  Before before = before_next();
-  before.follows_snapshot = state_.follows_snapshot;
-  if (!unsynced.empty()) {
-    // Whatever recovery read of these entries is read no more.
-    const Segment& last = state_.segments.back();
-    HF_CHECK(last.first.value <= state_.synced.value + 1);
-    before = {state_.synced, unsynced.front().term, unsynced.front().time, false};
-  }
-  return begin_segment(before, unsynced);
+  HF_CHECK(state_.synced.value + unsynced.size() == state_.last.value);
+  return begin_segment(before_unsynced(), unsynced);
+}
+
+void LogStore::set_last(LogIndex index, Term term, UnixMs time) {
+  state_.last = index;
+  state_.last_term = term;
+  state_.last_time = time;
+}
+
+void LogStore::set_synced() {
+  state_.synced = state_.last;
+  state_.synced_term = state_.last_term;
+  state_.synced_time = state_.last_time;
 }
 
 // The current file stays what it is until the new one is complete.
@@ -65,31 +62,28 @@ FileStatus LogStore::begin_segment(const Before& before, std::span<const Entry> 
   segment.previous_time = before.time;
   auto file = write_segment(segment, header, entries);
   if (!file) {
-    // Another attempt takes another name. Whether this one is there does not matter: it tells the
-    // same entries.
+    // Another attempt takes another name and begins at the same index or before. So whether this
+    // one is there does not matter.
     void_files_.push_back(segment.path);
     void_files_.push_back(segment.path + std::string(kTemporarySuffix));
     return fail_with(std::move(file.error()));
   }
   file_ = std::move(*file);
   synced_bytes_ = segment.file_bytes;
-  mark_is_due_ = !entries.empty();
+  mark_is_due_ = false;
   forget_from(segment.first);
   if (before.follows_snapshot) {
     for (const Segment& old : state_.segments) void_files_.push_back(old.path);
     state_.segments.clear();
   }
   state_.segments.push_back(std::move(segment));
-  state_.last = before.index;
-  state_.last_term = before.term;
-  state_.last_time = before.time;
+  set_last(before.index, before.term, before.time);
   if (!entries.empty()) {
-    state_.segments.back().last = entries.back().index;
-    state_.last = entries.back().index;
-    state_.last_term = entries.back().term;
-    state_.last_time = entries.back().time;
+    const Entry& last = entries.back();
+    state_.segments.back().last = last.index;
+    set_last(last.index, last.term, last.time);
   }
-  state_.synced = state_.last;
+  set_synced();
   state_.follows_snapshot = false;
   failure_.reset();
   remove_void_files();
@@ -108,6 +102,8 @@ FileResult<std::unique_ptr<File>> LogStore::write_segment(Segment& segment,
   batch_.begin(*seal, kHeaderBytes);
   if (done && !entries.empty()) {
     add(entries, segment);
+    // True once the file has its name.
+    add_mark(batch_.end_offset(), entries.back().index);
     done = append_all(**file, batch_.pieces());
   }
   segment.file_bytes = batch_.end_offset();
@@ -146,9 +142,9 @@ void LogStore::add(std::span<const Entry> entries, Segment& segment) {
   }
 }
 
-void LogStore::add_mark() {
+void LogStore::add_mark(std::uint64_t offset, LogIndex index) {
   char bytes[kMarkBytes];
-  put_u64(put_u64(bytes, synced_bytes_), state_.synced.value);
+  put_u64(put_u64(bytes, offset), index.value);
   batch_.add(RecordType::kMark, {bytes, sizeof bytes}, {});
   mark_is_due_ = false;
 }
@@ -164,7 +160,7 @@ FileResult<std::uint64_t> LogStore::append(std::span<const Entry> entries) {
   }
   Segment& segment = state_.segments.back();
   batch_.begin(*seal_, segment.file_bytes);
-  if (mark_is_due_) add_mark();
+  if (mark_is_due_) add_mark(synced_bytes_, state_.synced);
   add(entries, segment);
   auto written = append_all(*file_, batch_.pieces());
   if (!written) {
@@ -173,10 +169,9 @@ FileResult<std::uint64_t> LogStore::append(std::span<const Entry> entries) {
   }
   const std::uint64_t byte_count = batch_.end_offset() - segment.file_bytes;
   segment.file_bytes = batch_.end_offset();
-  segment.last = entries.back().index;
-  state_.last = entries.back().index;
-  state_.last_term = entries.back().term;
-  state_.last_time = entries.back().time;
+  const Entry& last = entries.back();
+  segment.last = last.index;
+  set_last(last.index, last.term, last.time);
   return byte_count;
 }
 
@@ -186,7 +181,7 @@ FileStatus LogStore::sync() {
   if (!has_unsynced()) return {};
   auto synced = file_->sync();
   if (!synced) return fail_with(std::move(synced.error()));
-  state_.synced = state_.last;
+  set_synced();
   synced_bytes_ = state_.segments.back().file_bytes;
   mark_is_due_ = true;
   return {};
@@ -212,10 +207,6 @@ FileStatus LogStore::truncate_suffix(LogIndex from) {
   if (failure_) return unexpected(*failure_);
   HF_CHECK(from.value > 0 && from >= first_index());
   if (from > state_.last) return {};
-  if (state_.synced.value + 1 < from.value) {
-    auto synced = sync();
-    if (!synced) return synced;
-  }
   Before before;
   before.index = LogIndex{from.value - 1};
   const Segment& oldest = state_.segments.front();
@@ -231,26 +222,26 @@ FileStatus LogStore::truncate_suffix(LogIndex from) {
     before.term = last->front().term;
     before.time = last->front().time;
   }
+  set_last(before.index, before.term, before.time);
+  if (state_.last < state_.synced) set_synced();
+  auto synced = sync();
+  if (!synced) return synced;
   return begin_segment(before, {});
 }
 
 FileStatus LogStore::reset(LogIndex snapshot_index, Term snapshot_term, UnixMs snapshot_time) {
   if (failure_) return unexpected(*failure_);
-  return begin_segment({snapshot_index, snapshot_term, snapshot_time, true}, {});
+  set_last(snapshot_index, snapshot_term, snapshot_time);
+  set_synced();
+  state_.follows_snapshot = true;
+  return begin_segment(before_unsynced(), {});
 }
 
 FileStatus LogStore::retry(std::span<const Entry> entries) {
   HF_CHECK(failure_.has_value());
-  Before before{state_.synced, Term{0}, 0, false};
-  if (!entries.empty()) {
-    HF_CHECK(entries.front().index.value == state_.synced.value + 1);
-    before.term = entries.front().term;
-    before.time = entries.front().time;
-  }
+  HF_CHECK(entries.empty() || entries.front().index.value == state_.synced.value + 1);
   HF_CHECK(state_.synced.value + entries.size() >= state_.last.value);
-  if (entries.empty()) before = before_next();
-  before.follows_snapshot = state_.follows_snapshot;
-  return begin_segment(before, entries);
+  return begin_segment(before_unsynced(), entries);
 }
 
 FileStatus LogStore::close() {
@@ -258,7 +249,7 @@ FileStatus LogStore::close() {
   if (!synced || !mark_is_due_) return synced;
   Segment& segment = state_.segments.back();
   batch_.begin(*seal_, segment.file_bytes);
-  add_mark();
+  add_mark(synced_bytes_, state_.synced);
   auto done = append_all(*file_, batch_.pieces());
   if (done) done = file_->sync();
   if (!done) return fail_with(std::move(done.error()));
@@ -286,16 +277,20 @@ void LogStore::remove_void_files() {
 }
 
 FileStatus LogStore::remove_below(LogIndex index) {
-  bool any = false;
   while (state_.segments.size() > 1 && state_.segments[1].first <= index) {
+    // One after the other: entries of a segment must not outlive the segment that made them void.
+    if (removal_is_unsynced_) {
+      auto synced = files_.sync_dir(options_.folder);
+      if (!synced) return synced;
+      removal_is_unsynced_ = false;
+    }
     auto removed = files_.remove(state_.segments.front().path);
     if (!removed && removed.error().kind != FileErrorKind::kNotFound) return removed;
     state_.segments.erase(state_.segments.begin());
-    any = true;
+    removal_is_unsynced_ = true;
   }
-  if (!any) return {};
   remove_void_files();
-  return files_.sync_dir(options_.folder);
+  return {};
 }
 
 std::size_t LogStore::segment_of(LogIndex index) const {
@@ -337,7 +332,8 @@ Result<std::vector<Entry>> LogStore::read(LogIndex from, LogIndex to,
 }
 
 LogIndex LogStore::first_index() const {
-  return state_.segments.empty() ? LogIndex{state_.last.value + 1} : state_.segments.front().first;
+  if (state_.segments.empty() || state_.follows_snapshot) return LogIndex{state_.last.value + 1};
+  return state_.segments.front().first;
 }
 
 std::uint64_t LogStore::file_bytes() const {

@@ -61,8 +61,10 @@ struct LogState {
   UnixMs last_time = 0;
   // Entries through here were synced; above, they are to be written anew.
   LogIndex synced;
+  Term synced_term;
+  UnixMs synced_time = 0;
   std::uint64_t next_sequence = 1;
-  // The log ends before the snapshot: the next segment follows the snapshot.
+  // The log stands at a snapshot, and its segments are void: the next one follows the snapshot.
   bool follows_snapshot = false;
 };
 
@@ -78,10 +80,12 @@ class LogStore {
   // when it returns, by a loss of power after the next sync.
   FileResult<std::uint64_t> append(std::span<const Entry> entries);
   FileStatus sync();
-  // Forgets the entries from `from` on. REQUIRES: from > the index of a snapshot that was installed
-  // or taken and is needed.
+  // Forgets the entries from `from` on. After an error last_index() tells whether they are
+  // forgotten (then retry makes it last) or not. REQUIRES: from > the index of a snapshot that was
+  // installed or taken and is needed.
   FileStatus truncate_suffix(LogIndex from);
-  // The log begins anew behind a snapshot that is durable: all older entries are forgotten.
+  // The log begins anew behind a snapshot that is durable: all older entries are forgotten, also
+  // after an error (then retry makes it last).
   FileStatus reset(LogIndex snapshot_index, Term snapshot_term, UnixMs snapshot_time);
   // Begins a new segment, with another mode or keys.
   FileStatus roll(FsyncMode mode);
@@ -93,7 +97,8 @@ class LogStore {
   FileStatus close();
 
   const std::optional<FileError>& failure() const { return failure_; }
-  // `entries` are those above synced_index(), and more if there are more. REQUIRES: failed.
+  // `entries` are those above synced_index() through last_index(), and more if there are more.
+  // REQUIRES: failed.
   FileStatus retry(std::span<const Entry> entries);
 
   // Entries from `from` on and below `to`, at most about `payload_bytes_max` but at least one.
@@ -123,10 +128,15 @@ class LogStore {
                                                   std::span<const Entry> entries);
   FileStatus roll();
   void add(std::span<const Entry> entries, Segment& segment);
-  void add_mark();
+  void add_mark(std::uint64_t offset, LogIndex index);
   void forget_from(LogIndex from);
   void remove_void_files();
   Before before_next() const { return {state_.last, state_.last_term, state_.last_time, false}; }
+  Before before_unsynced() const {
+    return {state_.synced, state_.synced_term, state_.synced_time, state_.follows_snapshot};
+  }
+  void set_last(LogIndex index, Term term, UnixMs time);
+  void set_synced();
   std::size_t segment_of(LogIndex index) const;
 
   FileSystem& files_;
@@ -139,6 +149,7 @@ class LogStore {
   bool mark_is_due_ = false;
   std::uint64_t synced_bytes_ = 0;  // of the current file
   std::vector<std::string> void_files_;
+  bool removal_is_unsynced_ = false;
   std::optional<FileError> failure_;
 };
 

@@ -210,8 +210,17 @@ ReadStatus RecordReader::next(Record& record) {
   return status;
 }
 
-ReadStatus RecordReader::next_after_damage(Record& record) {
+ReadStatus RecordReader::next_after_damage(Record& record, Wanted wanted) {
+  const std::size_t mark_bytes = kMarkBytes + (seal_.cipher() != nullptr ? kTagBytes : 0);
+  const LengthAndType mark(mark_bytes, static_cast<std::uint8_t>(RecordType::kMark));
   for (std::uint64_t offset = offset_ + 1; offset < file_bytes_; ++offset) {
+    if (wanted == Wanted::kMarks) {
+      if (file_bytes_ - offset < kFrameBytes + mark_bytes) break;
+      const char* frame = fill(offset, kFrameBytes);
+      if (frame == nullptr) return ReadStatus::kFailed;
+      if (std::memcmp(frame, mark.bytes, 4) != 0 || frame[kFrameBytes - 1] != mark.bytes[4])
+        continue;
+    }
     const ReadStatus status = read_at(offset, record);
     if (status == ReadStatus::kRecord) offset_ = record.end_offset;
     if (status == ReadStatus::kRecord || status == ReadStatus::kFailed ||
@@ -220,6 +229,17 @@ ReadStatus RecordReader::next_after_damage(Record& record) {
   }
   offset_ = file_bytes_;
   return ReadStatus::kEnd;
+}
+
+void RecordReader::release() {
+  if (!block_ || !block_.shared()) return;
+  const std::uint64_t end = block_offset_ + block_filled_;
+  const auto rest = static_cast<std::size_t>(end - std::min(end, std::max(offset_, block_offset_)));
+  BlockRef block = BlockRef::allocate(std::max(rest, kReadBytes));
+  put_bytes(block.data(), {block_.data() + (block_filled_ - rest), rest});
+  block_ = std::move(block);
+  block_offset_ = end - rest;
+  block_filled_ = rest;
 }
 
 }  // namespace holdfast::log

@@ -92,8 +92,12 @@ class RecordReader {
 
   // After anything but kRecord the reader stays where it is.
   ReadStatus next(Record& record);
-  // The first valid record that begins behind the bad one here.
-  ReadStatus next_after_damage(Record& record);
+  // The first valid record that begins behind the bad one here: any, at a cost that grows with what
+  // clients stored there, or only marks, at one look a byte.
+  enum class Wanted : std::uint8_t { kAnyRecord, kMarks };
+  ReadStatus next_after_damage(Record& record, Wanted wanted);
+  // Parts with what was given out, so that it can be handed to another thread.
+  void release();
 
   std::uint64_t offset() const { return offset_; }
   std::uint64_t file_bytes() const { return file_bytes_; }

@@ -26,14 +26,7 @@ Result<OpenedFile> open_and_read_header(FileSystem& files, const std::string& pa
     if (*count == 0) break;
     filled += *count;
   }
-  auto header = decode_header({bytes, filled}, kind);
-  if (header) {
-    opened.header = *header;
-    return opened;
-  }
-  if (*size > kHeaderBytes) return fail(fmt::format("{}: {}", path, header.error().message));
-  opened.is_torn = true;
-  opened.problem = header.error().message;
+  opened.state = decode_header({bytes, filled}, kind, opened.header, opened.problem);
   return opened;
 }
 
@@ -53,7 +46,8 @@ Result<std::unique_ptr<SegmentReader>> SegmentReader::open(FileSystem& files,
                                                            const KeyRing& keys) {
   auto opened = open_and_read_header(files, path, FileKind::kSegment);
   if (!opened) return tl::unexpected(std::move(opened.error()));
-  if (opened->is_torn) return fail(fmt::format("{}: {}", path, opened->problem));
+  if (opened->state != HeaderState::kGood)
+    return fail(fmt::format("{}: {}", path, opened->problem));
   auto seal = seal_for(opened->header, path, keys);
   if (!seal) return tl::unexpected(std::move(seal.error()));
   std::unique_ptr<SegmentReader> reader(new SegmentReader);
@@ -193,15 +187,18 @@ SegmentReader::Tail SegmentReader::inspect_tail() {
   Tail tail;
   tail.bad_offset = records_->offset();
   if (bad_ == ReadStatus::kEnd) return tail;  // parts of an entry that was never whole
-  // A record that the end of the file cuts off was not written whole; anything else may have been.
-  tail.has_complete_record = bad_ != ReadStatus::kCut;
+  // A record that the end of the file cuts off was not written whole, if its length is true: then
+  // nothing follows it. Anything else may have been.
+  tail.may_be_complete = bad_ != ReadStatus::kCut;
   for (;;) {
     Record record;
-    const ReadStatus status = records_->next_after_damage(record);
+    const ReadStatus status = records_->next_after_damage(
+        record,
+        tail.may_be_complete ? RecordReader::Wanted::kMarks : RecordReader::Wanted::kAnyRecord);
     if (status == ReadStatus::kFailed) tail.failure = records_->problem();
     if (status == ReadStatus::kForged) tail.is_forged = true;
     if (status != ReadStatus::kRecord) return tail;
-    tail.has_complete_record = true;
+    tail.may_be_complete = true;
     if (record.type != RecordType::kMark) continue;
     ByteReader reader(record.body);
     tail.marked_offset = std::max(tail.marked_offset, reader.u64());

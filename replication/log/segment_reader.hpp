@@ -20,6 +20,9 @@ struct EntryPosition {
   std::uint64_t offset = 0;
 };
 
+// A position is kept every so many bytes of a segment.
+inline constexpr std::uint64_t kPositionEveryBytes = 256 * 1024;
+
 enum class SegmentStatus : std::uint8_t {
   kEntry,
   kEnd,      // all bytes were read, all entries are whole
@@ -47,15 +50,17 @@ class SegmentReader {
   // Where the last whole entry (or mark behind it) ends.
   std::uint64_t good_bytes() const { return good_bytes_; }
   std::string problem() const { return problem_; }
+  // Parts with the entries that were given out, so that they can be handed to another thread.
+  void release() { records_->release(); }
   // What the marks so far vouch for.
   std::uint64_t marked_offset() const { return marked_offset_; }
   LogIndex marked_index() const { return marked_index_; }
 
   // After kTorn: looks at all that follows.
   struct Tail {
-    bool has_complete_record = false;  // something there may have been written whole
-    std::uint64_t bad_offset = 0;      // of the bad record itself
-    std::uint64_t marked_offset = 0;   // the furthest that a valid mark there vouches for
+    bool may_be_complete = false;     // a record there may have been written whole
+    std::uint64_t bad_offset = 0;     // of the bad record itself
+    std::uint64_t marked_offset = 0;  // the furthest that a valid mark there vouches for
     bool is_forged = false;
     std::string failure;  // not empty: the file could not be read
   };
@@ -88,14 +93,13 @@ class SegmentReader {
   std::vector<Rope::Piece> parts_;
 };
 
-// Opens a file and reads its header; `is_torn` tells that the header is missing or bad but the file
-// holds nothing more, as after a loss of power during its creation.
+// Opens a file and reads its header. An error means that the file could not be read.
 struct OpenedFile {
   std::unique_ptr<File> file;
-  FileHeader header;
   std::uint64_t file_bytes = 0;
-  bool is_torn = false;
-  std::string problem;  // with is_torn
+  HeaderState state = HeaderState::kGood;
+  FileHeader header;    // with kGood
+  std::string problem;  // otherwise
 };
 Result<OpenedFile> open_and_read_header(FileSystem& files, const std::string& path, FileKind kind);
 // The seal of a file by its header. The error names the file and the keys.

@@ -119,7 +119,8 @@ Result<std::unique_ptr<SnapshotReader>> SnapshotReader::open(FileSystem& files,
                                                              const KeyRing& keys) {
   auto opened = open_and_read_header(files, path, FileKind::kSnapshot);
   if (!opened) return tl::unexpected(std::move(opened.error()));
-  if (opened->is_torn) return fail(fmt::format("{}: {}", path, opened->problem));
+  if (opened->state != HeaderState::kGood)
+    return fail(fmt::format("{}: {}", path, opened->problem));
   auto seal = seal_for(opened->header, path, keys);
   if (!seal) return tl::unexpected(std::move(seal.error()));
   std::unique_ptr<SnapshotReader> reader(new SnapshotReader);
@@ -181,7 +182,10 @@ Result<bool> SnapshotReader::on_block(const Record& record, Rope& mutations) {
   if (is_first) parts_.clear();
   if (packing == static_cast<std::uint8_t>(Packing::kPlain)) {
     if (content.size() != plain_bytes) return bad("a block of another size than it says");
-    parts_.push_back({content, record.block, {}});
+    // A copy: the reader's own block must not be shared with whom this is given to.
+    BlockRef block = BlockRef::allocate(plain_bytes);
+    put_bytes(block.data(), content);
+    parts_.push_back({{block.data(), plain_bytes}, block, {}});
   } else {
     BlockRef block = BlockRef::allocate(plain_bytes);
     const std::size_t count =

@@ -75,8 +75,8 @@ class SnapshotReader {
   std::uint64_t file_bytes() const { return file_bytes_; }
   std::uint64_t offset() const { return records_->offset(); }
 
-  // True: a block as it was added. False: all blocks were given and the trailer agrees with them;
-  // only now is the snapshot known to be whole.
+  // True: a block as it was added, to be handed over whole. False: all blocks were given and the
+  // trailer agrees with them; only now is the snapshot known to be whole.
   Result<bool> next(Rope& mutations);
   // After the last block.
   const SnapshotTotals& totals() const { return totals_; }

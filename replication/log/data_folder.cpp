@@ -1,0 +1,123 @@
+#include "replication/log/data_folder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "replication/log/durable_record.hpp"
+#include "replication/log/segment_reader.hpp"
+
+namespace holdfast::log {
+
+namespace {
+
+Result<void> read_header(FileSystem& files, FileKind kind, FolderFile& into) {
+  auto opened = open_and_read_header(files, into.path, kind);
+  if (!opened) return tl::unexpected(std::move(opened.error()));
+  into.file_bytes = opened->file_bytes;
+  into.state = opened->state;
+  into.header = opened->header;
+  into.problem = std::move(opened->problem);
+  return {};
+}
+
+// Under its own name a file has the header that it was created with.
+void check_name(FolderFile& file, std::uint64_t by_name, std::uint64_t by_header) {
+  if (file.state != HeaderState::kGood || by_name == by_header) return;
+  file.state = HeaderState::kDamaged;
+  file.problem = fmt::format("its header says number {}: was it renamed?", by_header);
+}
+
+void mark_void(std::vector<FolderSegment>& segments) {
+  std::optional<LogIndex> next_first;
+  bool all_void = false;
+  for (std::size_t i = segments.size(); i > 0; --i) {
+    FolderSegment& segment = segments[i - 1];
+    segment.last = next_first ? std::optional(LogIndex{next_first->value - 1}) : std::nullopt;
+    segment.is_void = all_void;
+    if (segment.state != HeaderState::kGood) continue;
+    if (next_first && segment.header.index >= *next_first) segment.is_void = true;
+    if (segment.is_void) continue;
+    next_first = segment.header.index;
+    all_void = segment.header.follows_snapshot;
+  }
+}
+
+bool is_ours(std::string_view name) {
+  std::uint64_t sequence = 0;
+  LogIndex index;
+  return parse_segment_name(name, sequence) || parse_snapshot_name(name, index) ||
+         name == kDurableRecordName;
+}
+
+}  // namespace
+
+Result<DataFolder> read_data_folder(FileSystem& files, const std::string& folder) {
+  auto names = files.list(folder);
+  if (!names) return tl::unexpected(to_error(names.error()));
+  DataFolder found;
+  for (const std::string& name : *names) {
+    FolderSegment segment;
+    FolderSnapshot snapshot;
+    if (parse_segment_name(name, segment.sequence)) {
+      segment.path = join_path(folder, name);
+      found.segments.push_back(std::move(segment));
+    } else if (parse_snapshot_name(name, snapshot.index)) {
+      snapshot.path = join_path(folder, name);
+      found.snapshots.push_back(std::move(snapshot));
+    } else if (name.ends_with(kTemporarySuffix)) {
+      const auto stem = std::string_view(name).substr(0, name.size() - kTemporarySuffix.size());
+      if (!is_ours(stem)) continue;
+      found.leftovers.push_back(join_path(folder, name));
+      if (parse_segment_name(stem, segment.sequence))
+        found.next_sequence = std::max(found.next_sequence, segment.sequence + 1);
+    }
+  }
+  std::sort(found.leftovers.begin(), found.leftovers.end());
+  std::sort(found.segments.begin(), found.segments.end(),
+            [](const auto& a, const auto& b) { return a.sequence < b.sequence; });
+  std::sort(found.snapshots.begin(), found.snapshots.end(),
+            [](const auto& a, const auto& b) { return a.index > b.index; });
+  for (FolderSegment& segment : found.segments) {
+    auto read = read_header(files, FileKind::kSegment, segment);
+    if (!read) return tl::unexpected(std::move(read.error()));
+    check_name(segment, segment.sequence, segment.header.sequence);
+    found.next_sequence = std::max(found.next_sequence, segment.sequence + 1);
+  }
+  for (FolderSnapshot& snapshot : found.snapshots) {
+    auto read = read_header(files, FileKind::kSnapshot, snapshot);
+    if (!read) return tl::unexpected(std::move(read.error()));
+    check_name(snapshot, snapshot.index.value, snapshot.header.index.value);
+  }
+  mark_void(found.segments);
+  return found;
+}
+
+Result<void> check_snapshot_end(FileSystem& files, const FolderSnapshot& snapshot,
+                                const KeyRing& keys) {
+  auto seal = seal_for(snapshot.header, snapshot.path, keys);
+  if (!seal) return tl::unexpected(std::move(seal.error()));
+  auto file = files.open(snapshot.path, OpenMode::kRead);
+  if (!file) return tl::unexpected(to_error(file.error()));
+  const std::uint64_t trailer_bytes =
+      kFrameBytes + kTrailerBytes + (snapshot.header.encrypted ? kTagBytes : 0);
+  if (snapshot.file_bytes >= kHeaderBytes + trailer_bytes) {
+    RecordReader reader(**file, **seal, snapshot.file_bytes - trailer_bytes, snapshot.file_bytes);
+    Record record;
+    const ReadStatus status = reader.next(record);
+    if (status == ReadStatus::kFailed) return fail(reader.problem());
+    if (status == ReadStatus::kRecord && record.type == RecordType::kTrailer) return {};
+  }
+  return fail(fmt::format("{}: does not end with a snapshot's trailer: it is cut off or damaged",
+                          snapshot.path));
+}
+
+std::string way_out(std::string_view folder) {
+  return fmt::format(
+      "If other members hold the data, empty {0} and start this one: it copies everything from "
+      "them. Else `holdfast check {0}` shows the damage, and `holdfast check --repair {0}` gives "
+      "up what cannot be read (keep a copy of the folder first).",
+      folder);
+}
+
+}  // namespace holdfast::log
