@@ -36,10 +36,9 @@ void mark_void(std::vector<FolderSegment>& segments) {
     segment.last = next_first ? std::optional(LogIndex{next_first->value - 1}) : std::nullopt;
     segment.is_void = all_void;
     if (segment.state != HeaderState::kGood) continue;
+    all_void = all_void || segment.header.follows_snapshot;
     if (next_first && segment.header.index >= *next_first) segment.is_void = true;
-    if (segment.is_void) continue;
-    next_first = segment.header.index;
-    all_void = segment.header.follows_snapshot;
+    if (!segment.is_void) next_first = segment.header.index;
   }
 }
 

@@ -43,8 +43,9 @@
 //   - A file is written from front to end in one life of the process and never appended to later:
 //     after a restart, a truncation or a failed write a new segment begins. No nonce is used twice.
 //   - Segments follow by sequence number. A segment that begins at index i voids all entries from i
-//     on in the segments before it. So truncation and the repair of a torn tail are one act: the
-//     creation of the next file.
+//     on in the segments before it; one that follows a snapshot voids all of them. So truncation
+//     and the repair of a torn tail are one act: the creation of the next file. A segment that
+//     voids one that followed a snapshot follows it, too: files are removed in any order.
 //   - Before a segment's header is written, all entries before its first index are synced: the
 //     header vouches for them like a mark.
 //   - A segment is written under another name (.tmp), with its header and the entries that it takes

@@ -42,7 +42,10 @@ FileStatus LogStore::begin_segment(const Before& before, std::span<const Entry> 
   HF_CHECK(entries.empty() || entries.front().index.value == before.index.value + 1);
   FileHeader header;
   header.kind = FileKind::kSegment;
-  header.follows_snapshot = before.follows_snapshot;
+  // What replaces a segment that followed a snapshot goes on keeping the older ones void.
+  header.follows_snapshot = before.follows_snapshot ||
+                            (!state_.segments.empty() && state_.segments.front().follows_snapshot &&
+                             state_.segments.front().first.value > before.index.value);
   header.log_id = options_.log_id;
   header.sequence = state_.next_sequence++;
   header.index = LogIndex{before.index.value + 1};
@@ -60,6 +63,7 @@ FileStatus LogStore::begin_segment(const Before& before, std::span<const Entry> 
   segment.last = before.index;
   segment.previous_term = before.term;
   segment.previous_time = before.time;
+  segment.follows_snapshot = header.follows_snapshot;
   auto file = write_segment(segment, header, entries);
   if (!file) {
     // Another attempt takes another name and begins at the same index or before. So whether this

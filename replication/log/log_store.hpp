@@ -49,6 +49,7 @@ struct Segment {
   LogIndex last;
   Term previous_term;
   UnixMs previous_time = 0;
+  bool follows_snapshot = false;
   std::uint64_t file_bytes = 0;
   std::vector<EntryPosition> positions;  // of an entry every so many bytes, to begin reading at
 };

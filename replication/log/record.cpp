@@ -136,7 +136,7 @@ const char* RecordReader::fill(std::uint64_t offset, std::size_t byte_count) {
   const auto wanted =
       static_cast<std::size_t>(std::min<std::uint64_t>(rest, std::max(byte_count, kReadBytes)));
   if (block_ && !block_.shared() && block_.capacity() >= wanted) {
-    std::memmove(block_.data(), kept.data(), kept.size());
+    if (!kept.empty()) std::memmove(block_.data(), kept.data(), kept.size());
   } else {
     BlockRef block = BlockRef::allocate(wanted);
     put_bytes(block.data(), kept);
@@ -235,7 +235,9 @@ void RecordReader::release() {
   if (!block_ || !block_.shared()) return;
   const std::uint64_t end = block_offset_ + block_filled_;
   const auto rest = static_cast<std::size_t>(end - std::min(end, std::max(offset_, block_offset_)));
-  BlockRef block = BlockRef::allocate(std::max(rest, kReadBytes));
+  const auto wanted =
+      static_cast<std::size_t>(std::min<std::uint64_t>(file_bytes_ - (end - rest), kReadBytes));
+  BlockRef block = BlockRef::allocate(std::max(rest, wanted));
   put_bytes(block.data(), {block_.data() + (block_filled_ - rest), rest});
   block_ = std::move(block);
   block_offset_ = end - rest;

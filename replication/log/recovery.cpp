@@ -107,15 +107,21 @@ class Recovery {
 
   // Nothing in it is needed to start.
   Result<void> pass_over(const FolderSegment& segment) {
-    state_.log.segments.push_back({segment.path,
-                                   segment.sequence,
-                                   segment.header.index,
-                                   *segment.last,
-                                   segment.header.term,
-                                   segment.header.time,
-                                   segment.file_bytes,
-                                   {}});
+    add_segment(segment, *segment.last, segment.file_bytes);
     return {};
+  }
+
+  void add_segment(const FolderSegment& found, LogIndex last, std::uint64_t file_bytes) {
+    Segment segment;
+    segment.path = found.path;
+    segment.sequence = found.sequence;
+    segment.first = found.header.index;
+    segment.last = last;
+    segment.previous_term = found.header.term;
+    segment.previous_time = found.header.time;
+    segment.follows_snapshot = found.header.follows_snapshot;
+    segment.file_bytes = file_bytes;
+    state_.log.segments.push_back(std::move(segment));
   }
 
   Result<void> scan(const FolderSegment& segment) {
@@ -143,9 +149,8 @@ class Recovery {
         return fail(found.problem);
     }
     if (found.watched_term) term_at_base_ = found.watched_term;
-    state_.log.segments.push_back({segment.path, segment.sequence, header.index, found.last.index,
-                                   header.term, header.time, found.good_bytes,
-                                   std::move(found.positions)});
+    add_segment(segment, found.last.index, found.good_bytes);
+    state_.log.segments.back().positions = std::move(found.positions);
     state_.unsynced = std::move(found.unsynced);
     scanned_ = std::move(found);
     mode_ = header.fsync_mode;

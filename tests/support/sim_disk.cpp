@@ -71,15 +71,15 @@ struct SimDisk::Inode {
     const std::string old = durable;
     const std::uint64_t size_low = std::min<std::uint64_t>(size_min, old.size());
     const std::uint64_t size_high = std::max(old.size(), cached.size());
-    // All of the size or anything between: a file system updates it in one piece.
-    std::uint64_t size = cached.size();
+    const std::uint64_t luck = random.below(4);  // 0: all is lost, 3: most is there
+    // All of the size, nothing or anything between: a file system updates it in one piece.
+    std::uint64_t size = luck == 0 ? std::max<std::uint64_t>(size_low, old.size()) : cached.size();
     if (random.below(2) == 0) size = size_low + random.below(size_high - size_low + 1);
     std::string now(size, '\0');
     if (random.below(4) == 0) {  // what lay there before the file did
       for (char& c : now) c = static_cast<char>(random.next());
     }
     std::memcpy(now.data(), old.data(), std::min(now.size(), old.size()));
-    const std::uint64_t luck = random.below(4);  // 0: all is lost, 3: most is there
     for (std::size_t begin = 0; begin < now.size(); begin += kSectorBytes) {
       const std::size_t end = std::min(begin + kSectorBytes, now.size());
       std::vector<const Write*> versions;
@@ -156,6 +156,11 @@ class SimDisk::Handle final : public File {
 
   FileStatus sync() override {
     const Outcome outcome = begin(Kind::kSync, "fsync");
+    if (disk_.is_dead_) {
+      // The kernel still has it.
+      if (disk_.random_.below(2) == 0) inode_->synced();
+      return unexpected(outcome.error);
+    }
     if (outcome.fails) {
       inode_->has_forgotten = inode_->has_forgotten || !inode_->pending.empty();
       inode_->settle(disk_.random_);
@@ -241,8 +246,10 @@ SimDisk::Outcome SimDisk::begin(Kind kind, const char* operation, const std::str
     const Fault fault = struck->second;
     struck_ = std::string(operation) + " " + path;
     outcome.fails = fault.strike != Strike::kShortWrite;
-    outcome.is_partial = kind == Kind::kWrite || fault.strike == Strike::kDeath;
-    outcome.error = error_of(fault.error, operation, path);
+    outcome.is_partial =
+        kind == Kind::kWrite || kind == Kind::kName || fault.strike == Strike::kDeath;
+    const bool is_read = kind == Kind::kRead;
+    outcome.error = error_of(is_read ? FileErrorKind::kIo : fault.error, operation, path);
     is_dead_ = fault.strike == Strike::kDeath;
   } else {
     const std::uint32_t fails = kind == Kind::kWrite || kind == Kind::kName ? weather_.write_error
