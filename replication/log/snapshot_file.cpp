@@ -140,8 +140,9 @@ SnapshotReader::~SnapshotReader() {
   ZSTD_freeDCtx(unpacker_);
 }
 
-tl::unexpected<Error> SnapshotReader::bad(std::string why) const {
-  return fail(fmt::format("{}: offset {}: {}", path_, records_->offset(), why));
+tl::unexpected<Error> SnapshotReader::bad(std::string why) {
+  problem_ = std::move(why);
+  return fail(fmt::format("{}: offset {}: {}", path_, records_->offset(), problem_));
 }
 
 Result<bool> SnapshotReader::next(Rope& mutations) {
@@ -159,6 +160,7 @@ Result<bool> SnapshotReader::next(Rope& mutations) {
       case ReadStatus::kForged:
         return bad(records_->problem());
       case ReadStatus::kFailed:
+        has_failed_ = true;
         return fail(records_->problem());
     }
     if (record.type == RecordType::kTrailer) return on_trailer(record);

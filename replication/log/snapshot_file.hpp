@@ -74,6 +74,10 @@ class SnapshotReader {
   const FileHeader& header() const { return header_; }
   std::uint64_t file_bytes() const { return file_bytes_; }
   std::uint64_t offset() const { return records_->offset(); }
+  // After an error of `next`: what is wrong, without file and offset; and whether the file could
+  // not be read, so that nothing is known about it.
+  const std::string& problem() const { return problem_; }
+  bool has_failed() const { return has_failed_; }
 
   // True: a block as it was added, to be handed over whole. False: all blocks were given and the
   // trailer agrees with them; only now is the snapshot known to be whole.
@@ -83,7 +87,7 @@ class SnapshotReader {
 
  private:
   SnapshotReader() = default;
-  tl::unexpected<Error> bad(std::string why) const;
+  tl::unexpected<Error> bad(std::string why);
   Result<bool> on_block(const Record& record, Rope& mutations);
   Result<bool> on_trailer(const Record& record);
 
@@ -97,6 +101,8 @@ class SnapshotReader {
   SnapshotTotals totals_;
   bool is_collecting_ = false;
   std::vector<Rope::Piece> parts_;
+  std::string problem_;
+  bool has_failed_ = false;
 };
 
 }  // namespace holdfast::log

@@ -319,10 +319,11 @@ void CrashRun::truncate(unsigned count) {
   const std::uint64_t floor = std::max(snapshot_, store_->first_index().value - 1);
   if (last_ <= floor) return;
   const std::uint64_t from = last_ + 1 - std::min<std::uint64_t>(count, last_ - floor);
-  synced_ = std::min(synced_, from - 1);
-  written_ = std::min(written_, from - 1);
-  acknowledged_ = std::min(acknowledged_, from - 1);
   const bool done = persist([&] {
+    // From here on either is right.
+    synced_ = std::min(synced_, from - 1);
+    written_ = std::min(written_, from - 1);
+    acknowledged_ = std::min(acknowledged_, from - 1);
     auto status = store_->truncate_suffix(LogIndex{from});
     if (store_->last_index().value < from) {
       last_ = from - 1;
@@ -375,14 +376,18 @@ void CrashRun::reset(unsigned distance) {
   const std::uint64_t index = last_ + distance - 2;
   if (index <= snapshot_) return;
   term_ = Term{term_.value + 1};
-  synced_ = std::min(synced_, index);
-  written_ = std::min(written_, index);
-  acknowledged_ = std::min(acknowledged_, index);
+  const auto give_up = [&] {
+    synced_ = std::min(synced_, index);
+    written_ = std::min(written_, index);
+    acknowledged_ = std::min(acknowledged_, index);
+  };
+  give_up();
   const Term term = term_;
   if (!write_snapshot(LogIndex{index}, term)) return;
   snapshot_ = index;
   const bool done = persist([&]() -> FileStatus {
     if (store_->last_term() == term) return {};  // healed
+    give_up();
     auto status = store_->reset(LogIndex{index}, term, 0);
     last_ = index;
     log_.clear();
