@@ -210,10 +210,10 @@ ReadStatus RecordReader::next(Record& record) {
   return status;
 }
 
-ReadStatus RecordReader::next_after_damage(Record& record, Wanted wanted) {
+ReadStatus RecordReader::find(std::uint64_t from, Wanted wanted, Record& record) {
   const std::size_t mark_bytes = kMarkBytes + (seal_.cipher() != nullptr ? kTagBytes : 0);
   const LengthAndType mark(mark_bytes, static_cast<std::uint8_t>(RecordType::kMark));
-  for (std::uint64_t offset = offset_ + 1; offset < file_bytes_; ++offset) {
+  for (std::uint64_t offset = from; offset < file_bytes_; ++offset) {
     if (wanted == Wanted::kMarks) {
       if (file_bytes_ - offset < kFrameBytes + mark_bytes) break;
       const char* frame = fill(offset, kFrameBytes);
@@ -222,12 +222,10 @@ ReadStatus RecordReader::next_after_damage(Record& record, Wanted wanted) {
         continue;
     }
     const ReadStatus status = read_at(offset, record);
-    if (status == ReadStatus::kRecord) offset_ = record.end_offset;
     if (status == ReadStatus::kRecord || status == ReadStatus::kFailed ||
         status == ReadStatus::kForged)
       return status;
   }
-  offset_ = file_bytes_;
   return ReadStatus::kEnd;
 }
 

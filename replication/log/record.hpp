@@ -92,10 +92,10 @@ class RecordReader {
 
   // After anything but kRecord the reader stays where it is.
   ReadStatus next(Record& record);
-  // The first valid record that begins behind the bad one here: any, at a cost that grows with what
-  // clients stored there, or only marks, at one look a byte.
+  // The first valid record that begins at `from` or behind it, in search after a bad one: any, at a
+  // cost that grows with what clients stored there, or only marks, at one look a byte.
   enum class Wanted : std::uint8_t { kAnyRecord, kMarks };
-  ReadStatus next_after_damage(Record& record, Wanted wanted);
+  ReadStatus find(std::uint64_t from, Wanted wanted, Record& record);
   // Parts with what was given out, so that it can be handed to another thread.
   void release();
 

@@ -190,15 +190,16 @@ SegmentReader::Tail SegmentReader::inspect_tail() {
   // A record that the end of the file cuts off was not written whole, if its length is true: then
   // nothing follows it. Anything else may have been.
   tail.may_be_complete = bad_ != ReadStatus::kCut;
-  for (;;) {
+  for (std::uint64_t from = tail.bad_offset + 1;;) {
     Record record;
-    const ReadStatus status = records_->next_after_damage(
-        record,
-        tail.may_be_complete ? RecordReader::Wanted::kMarks : RecordReader::Wanted::kAnyRecord);
+    const auto wanted =
+        tail.may_be_complete ? RecordReader::Wanted::kMarks : RecordReader::Wanted::kAnyRecord;
+    const ReadStatus status = records_->find(from, wanted, record);
     if (status == ReadStatus::kFailed) tail.failure = records_->problem();
     if (status == ReadStatus::kForged) tail.is_forged = true;
     if (status != ReadStatus::kRecord) return tail;
     tail.may_be_complete = true;
+    from = record.end_offset;
     if (record.type != RecordType::kMark) continue;
     ByteReader reader(record.body);
     tail.marked_offset = std::max(tail.marked_offset, reader.u64());
