@@ -29,10 +29,8 @@ class LogThread {
   LogThread(const LogThread&) = delete;
   LogThread& operator=(const LogThread&) = delete;
 
-  // Takes the requests and leaves `requests` empty, with room for the next ones. Requests of one
-  // call are handled together.
-  void post(std::vector<log::Request>& requests);
-  void post(log::Request request);
+  // Requests of one call are handled together.
+  void post(std::vector<log::Request> requests);
 
   log::StorageEvents take_events();
 

@@ -1,0 +1,490 @@
+#include "replication/log/storage.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <deque>
+#include <limits>
+#include <utility>
+
+#include "base/check.hpp"
+#include "replication/log/loader.hpp"
+#include "replication/log/log_store.hpp"
+#include "replication/log/log_writer.hpp"
+#include "replication/log/member_record.hpp"
+#include "replication/log/recovery.hpp"
+#include "replication/log/snapshot_store.hpp"
+#include "replication/log/storage_requests.hpp"
+
+namespace holdfast::log {
+
+namespace {
+
+constexpr MonoUs kNever = LogWriter::kNever;
+constexpr MonoUs kAtOnce = std::numeric_limits<MonoUs>::min();
+constexpr MonoUs kRetryUsMin = 100'000;
+constexpr MonoUs kRetryUsMax = 1'000'000;
+
+}  // namespace
+
+struct Storage::Impl {
+  enum class Phase { kNew, kLoading, kOpen, kEnded };
+
+  Impl(FileSystem& file_system, StorageOptions storage_options)
+      : files(file_system), options(std::move(storage_options)) {}
+
+  bool is_alive() const { return phase == Phase::kLoading || phase == Phase::kOpen; }
+
+  // --- life
+  void start(StorageEvents& out);
+  void refuse(std::string text, StorageEvents& out);
+  void refuse(const FileError& error, StorageEvents& out);
+  void load(MonoUs now, StorageEvents& out);
+  FileStatus open_log();
+  void stop(MonoUs now, StorageEvents& out);
+  void end(StorageEvents& out);
+
+  // --- requests that are carried out at once
+  void take(Request request, MonoUs now, StorageEvents& out);
+  void run_orders(MonoUs now, StorageEvents& out);
+  void run_appends(MonoUs now, StorageEvents& out);
+  // False: it is to be done again after the failure.
+  bool run_order(Request& request, MonoUs now, StorageEvents& out);
+  bool truncate(const TruncateRequest& request, MonoUs now, StorageEvents& out);
+  bool change_mode(FsyncMode mode, MonoUs now, StorageEvents& out);
+  bool change_keys(KeyRing keys, MonoUs now, StorageEvents& out);
+
+  // --- requests that wait
+  void run_patient(MonoUs now, StorageEvents& out);
+  void begin_snapshot(const BeginSnapshotRequest& request, StorageEvents& out);
+  void add_to_snapshot(SnapshotBlockRequest& request, StorageEvents& out);
+  void finish_snapshot(MonoUs now, StorageEvents& out);
+  void remove_what_is_old(StorageEvents& out);
+  void read(const ReadRequest& request, StorageEvents& out) const;
+
+  // --- failure
+  void fail(const FileError& error, MonoUs now, StorageEvents& out);
+  bool check(const FileStatus& done, MonoUs now, StorageEvents& out);
+  FileStatus make_up(StorageEvents& out);
+  void try_again(MonoUs now, StorageEvents& out);
+  std::string text_of(const FileError& error) const {
+    return fmt::format("{}; {}", error.text(), remedy(error, options.folder));
+  }
+
+  FileSystem& files;
+  StorageOptions options;
+  Phase phase = Phase::kNew;
+  bool is_stopping = false;
+  std::unique_ptr<FolderLock> lock;
+
+  RecoveredState recovered;  // until all of it is loaded and the log is open
+  std::unique_ptr<Loader> loader;
+
+  std::unique_ptr<MemberRecord> record;
+
+  std::unique_ptr<LogStore> store;
+  bool is_log_open = false;
+  std::unique_ptr<LogWriter> writer;
+  std::unique_ptr<SnapshotStore> snapshots;
+
+  std::deque<Request> orders;   // carried out at once, but while the disk fails
+  std::deque<Request> patient;  // behind them, one a poll
+  std::uint64_t waiting_bytes = 0;
+  std::vector<AppendRequest> group;  // scratch
+
+  bool is_failed = false;
+  bool is_failure_said = false;
+  FileError failure;
+  MonoUs retry_at = kNever;
+  MonoUs retry_us = kRetryUsMin;
+};
+
+// --- life
+
+void Storage::Impl::refuse(std::string text, StorageEvents& out) {
+  out.events.push_back(Refused{std::move(text)});
+  end(out);
+}
+
+void Storage::Impl::refuse(const FileError& error, StorageEvents& out) {
+  refuse(text_of(error), out);
+}
+
+void Storage::Impl::start(StorageEvents& out) {
+  HF_CHECK(phase == Phase::kNew);
+  auto made = files.make_dir(options.folder);
+  if (!made) return refuse(made.error(), out);
+  auto locked = files.lock(options.folder);
+  if (!locked) return refuse(locked.error(), out);
+  lock = std::move(*locked);
+  auto found = recover(files, {options.folder, options.keys, options.boot_id});
+  if (!found) return refuse(std::move(found.error().message), out);
+  recovered = std::move(*found);
+  for (std::string& text : recovered.notes) out.events.push_back(Note{false, std::move(text)});
+  for (std::string& text : recovered.warnings) out.events.push_back(Note{true, std::move(text)});
+  record = std::make_unique<MemberRecord>(recovered, options);
+  auto saved = record->save(out);
+  if (!saved) return refuse(saved.error(), out);
+
+  store = std::make_unique<LogStore>(
+      files,
+      LogStoreOptions{options.folder, record->value().log_id, options.fsync_mode,
+                      options.segment_bytes_max, options.keys, options.next_salt},
+      recovered.log);
+  writer = std::make_unique<LogWriter>(*store, options.fsync_mode, options.unsynced_bytes_max);
+  std::vector<LogIndex> indices;
+  for (const RecoveredSnapshot& snapshot : recovered.snapshots) indices.push_back(snapshot.index);
+  snapshots = std::make_unique<SnapshotStore>(
+      files,
+      SnapshotStoreOptions{options.folder, options.snapshots_kept, options.snapshot_sync_bytes},
+      std::move(indices));
+  loader = std::make_unique<Loader>(files, options.keys, options.folder, recovered);
+  phase = Phase::kLoading;
+
+  Recovered event;
+  event.is_new = recovered.is_new;
+  event.record = record->value();
+  if (!recovered.snapshots.empty()) {
+    event.snapshot_index = recovered.snapshots.front().index;
+    event.snapshot_term = recovered.snapshots.front().term;
+  }
+  event.last_index = recovered.log.last;
+  event.last_term = recovered.log.last_term;
+  event.last_time = recovered.log.last_time;
+  event.first_log_index = store->first_index();
+  event.tail_in_doubt = recovered.tail_in_doubt;
+  event.bytes_to_load = loader->bytes_to_load();
+  out.events.push_back(std::move(event));
+}
+
+void Storage::Impl::load(MonoUs now, StorageEvents& out) {
+  HF_CHECK(phase == Phase::kLoading);
+  Loader::Step step = loader->next(out.events);
+  if (auto* block = std::get_if<LoadedBlock>(&step)) {
+    out.events.push_back(std::move(*block));
+    return;
+  }
+  if (auto* refused = std::get_if<Refused>(&step)) return refuse(std::move(refused->text), out);
+  for (const LogIndex index : loader->damaged()) {
+    auto done = snapshots->set_aside(index);
+    if (!done) out.events.push_back(Note{true, done.error().text()});
+  }
+  loader = nullptr;
+  phase = Phase::kOpen;
+  if (record->value().fsync_mode != options.fsync_mode)
+    orders.push_front(ChangeModeRequest{options.fsync_mode});
+  check(open_log(), now, out);
+  out.events.push_back(Loaded{});
+}
+
+FileStatus Storage::Impl::open_log() {
+  auto opened = store->open(recovered.unsynced);
+  if (!opened) return opened;
+  is_log_open = true;
+  recovered = {};
+  return opened;
+}
+
+void Storage::Impl::stop(MonoUs now, StorageEvents& out) {
+  while (!patient.empty()) run_patient(now, out);
+  if (phase == Phase::kLoading) {
+    // What a killed process left unsynced must be synced before the record may say that all is.
+    loader = nullptr;
+    phase = Phase::kOpen;
+    check(open_log(), now, out);
+  }
+  snapshots->abandon();
+  if (is_failed) try_again(now, out);
+  bool is_clean = !is_failed;
+  if (is_clean) {
+    auto done = store->close();
+    record->set_stopped();
+    if (done) done = record->save(out);
+    if (!done) out.events.push_back(Note{true, text_of(done.error())});
+    is_clean = done.has_value();
+  }
+  out.events.push_back(Stopped{is_clean});
+  end(out);
+}
+
+void Storage::Impl::end(StorageEvents& out) {
+  phase = Phase::kEnded;
+  if (writer != nullptr) writer->hand_back_all(out);
+  for (std::deque<Request>* queue : {&orders, &patient}) {
+    for (Request& request : *queue) spend(request, out);
+    queue->clear();
+  }
+  waiting_bytes = 0;
+  loader = nullptr;
+  writer = nullptr;
+  store = nullptr;
+  snapshots = nullptr;
+  record = nullptr;
+  recovered = {};
+  lock = nullptr;
+}
+
+// --- requests that are carried out at once
+
+void Storage::Impl::take(Request request, MonoUs now, StorageEvents& out) {
+  if (phase == Phase::kEnded) {
+    spend(request, out);
+    if (std::holds_alternative<StopRequest>(request)) out.events.push_back(Stopped{false});
+    return;
+  }
+  HF_CHECK(phase != Phase::kNew && !is_stopping);
+  if (std::holds_alternative<LoadRequest>(request)) return load(now, out);
+  if (std::holds_alternative<StopRequest>(request)) {
+    is_stopping = true;
+    return;
+  }
+  auto* save = std::get_if<SaveRecordRequest>(&request);
+  HF_CHECK(phase == Phase::kOpen || save != nullptr);
+  if (save != nullptr && is_failed) {  // votes do not wait for the log
+    record->take(std::move(*save));
+    (void)record->save(out);  // or it is owed
+    return;
+  }
+  waiting_bytes += payload_bytes(request);
+  (can_wait(request) ? patient : orders).push_back(std::move(request));
+}
+
+void Storage::Impl::run_orders(MonoUs now, StorageEvents& out) {
+  while (!is_failed && !orders.empty()) {
+    if (std::holds_alternative<AppendRequest>(orders.front())) {
+      run_appends(now, out);
+    } else if (run_order(orders.front(), now, out)) {
+      orders.pop_front();
+    }
+  }
+}
+
+void Storage::Impl::run_appends(MonoUs now, StorageEvents& out) {
+  group.clear();
+  while (!orders.empty() && std::holds_alternative<AppendRequest>(orders.front())) {
+    waiting_bytes -= payload_bytes(orders.front());
+    group.push_back(std::move(std::get<AppendRequest>(orders.front())));
+    orders.pop_front();
+  }
+  check(writer->append(group, now, out), now, out);
+}
+
+bool Storage::Impl::run_order(Request& request, MonoUs now, StorageEvents& out) {
+  if (auto* save = std::get_if<SaveRecordRequest>(&request)) {
+    record->take(std::move(*save));
+    check(record->save(out), now, out);
+    return true;
+  }
+  if (const auto* what = std::get_if<TruncateRequest>(&request)) return truncate(*what, now, out);
+  if (const auto* change = std::get_if<ChangeModeRequest>(&request))
+    return change_mode(change->mode, now, out);
+  return change_keys(std::get<ChangeKeysRequest>(request).keys, now, out);
+}
+
+bool Storage::Impl::truncate(const TruncateRequest& request, MonoUs now, StorageEvents& out) {
+  while (!patient.empty()) run_patient(now, out);  // reads mean the entries as they were
+  if (is_failed) return false;
+  bool is_forgotten = false;
+  check(writer->truncate(request, is_forgotten, out), now, out);
+  return is_forgotten;
+}
+
+// The record never claims more than holds for every entry of the log.
+bool Storage::Impl::change_mode(FsyncMode mode, MonoUs now, StorageEvents& out) {
+  const auto record_mode = [&] {
+    record->set_mode(mode);
+    return check(record->save(out), now, out);
+  };
+  if (mode < record->value().fsync_mode && !record_mode()) return false;
+  if (mode != writer->mode()) {
+    auto done = writer->sync(out);
+    if (done) done = store->roll(mode);
+    if (!check(done, now, out)) return false;
+    writer->set_mode(mode);
+  }
+  return mode == record->value().fsync_mode || record_mode();
+}
+
+bool Storage::Impl::change_keys(KeyRing keys, MonoUs now, StorageEvents& out) {
+  options.keys = keys;
+  auto done = writer->sync(out);
+  if (done) done = store->roll(std::move(keys));
+  return check(done, now, out);
+}
+
+// --- requests that wait
+
+void Storage::Impl::run_patient(MonoUs now, StorageEvents& out) {
+  Request request = std::move(patient.front());
+  patient.pop_front();
+  waiting_bytes -= payload_bytes(request);
+  if (const auto* begin = std::get_if<BeginSnapshotRequest>(&request)) {
+    begin_snapshot(*begin, out);
+  } else if (auto* block = std::get_if<SnapshotBlockRequest>(&request)) {
+    add_to_snapshot(*block, out);
+  } else if (std::holds_alternative<FinishSnapshotRequest>(request)) {
+    finish_snapshot(now, out);
+  } else if (std::holds_alternative<AbandonSnapshotRequest>(request)) {
+    snapshots->abandon();
+  } else {
+    read(std::get<ReadRequest>(request), out);
+  }
+}
+
+void Storage::Impl::begin_snapshot(const BeginSnapshotRequest& request, StorageEvents& out) {
+  HF_CHECK(!snapshots->is_writing());
+  if (is_failed) {
+    out.events.push_back(SnapshotFailed{"the log cannot be written: " + text_of(failure)});
+    return;
+  }
+  FileHeader header;
+  header.kind = FileKind::kSnapshot;
+  header.log_id = record->value().log_id;
+  header.index = request.index;
+  header.term = request.term;
+  header.time = request.time;
+  header.digest_seed = request.digest_seed;
+  header.packing = options.snapshot_packing;
+  header.salt = options.next_salt();
+  auto begun = snapshots->begin(header, options.keys);
+  if (!begun) out.events.push_back(SnapshotFailed{text_of(begun.error())});
+}
+
+void Storage::Impl::add_to_snapshot(SnapshotBlockRequest& request, StorageEvents& out) {
+  if (snapshots->is_writing()) {
+    auto added = snapshots->add(request.mutations, request.record_count);
+    if (!added) out.events.push_back(SnapshotFailed{text_of(added.error())});
+  }
+  out.spent_ropes.push_back(std::move(request.mutations));
+}
+
+void Storage::Impl::finish_snapshot(MonoUs now, StorageEvents& out) {
+  if (!snapshots->is_writing()) return;  // its failure was said
+  // The log on disk never ends before a snapshot, so that an older one and the log can always take
+  // its place.
+  if (is_failed || !check(writer->sync(out), now, out)) {
+    snapshots->abandon();
+    out.events.push_back(SnapshotFailed{"the log cannot be written: " + text_of(failure)});
+    return;
+  }
+  auto finished = snapshots->finish();
+  if (!finished) {
+    out.events.push_back(SnapshotFailed{text_of(finished.error())});
+    return;
+  }
+  remove_what_is_old(out);
+  out.events.push_back(
+      SnapshotDone{finished->index, finished->file_bytes, finished->records, store->first_index()});
+}
+
+void Storage::Impl::remove_what_is_old(StorageEvents& out) {
+  auto removed = snapshots->remove_old();
+  if (removed) removed = store->remove_below(LogIndex{snapshots->oldest()->value + 1});
+  if (!removed) {
+    out.events.push_back(Note{
+        true, fmt::format("old files stay until the next snapshot: {}", text_of(removed.error()))});
+  }
+}
+
+void Storage::Impl::read(const ReadRequest& request, StorageEvents& out) const {
+  EntriesRead answer;
+  answer.number = request.number;
+  if (request.from < store->first_index()) {
+    answer.error =
+        fmt::format("entries below {} are not in the log any more", store->first_index().value);
+  } else if (request.from <= store->last_index() && request.from < request.to) {
+    auto entries = store->read(request.from, request.to, request.payload_bytes_max);
+    if (entries) {
+      answer.entries = std::move(*entries);
+    } else {
+      answer.error = std::move(entries.error().message);
+    }
+  }
+  out.events.push_back(std::move(answer));
+}
+
+// --- failure
+
+void Storage::Impl::fail(const FileError& error, MonoUs now, StorageEvents& out) {
+  failure = error;
+  is_failed = true;
+  retry_us = is_failure_said ? std::min(2 * retry_us, kRetryUsMax) : kRetryUsMin;
+  retry_at = now + retry_us;
+  if (std::exchange(is_failure_said, true)) return;
+  out.events.push_back(Failed{error, text_of(error)});
+}
+
+bool Storage::Impl::check(const FileStatus& done, MonoUs now, StorageEvents& out) {
+  if (!done) fail(done.error(), now, out);
+  return done.has_value();
+}
+
+FileStatus Storage::Impl::make_up(StorageEvents& out) {
+  FileStatus done;
+  if (record->is_owed()) done = record->save(out);
+  if (done && phase == Phase::kOpen && !is_log_open) done = open_log();
+  if (done && store->failure()) done = writer->retry(out);
+  return done;
+}
+
+void Storage::Impl::try_again(MonoUs now, StorageEvents& out) {
+  if (!check(make_up(out), now, out)) return;
+  is_failed = false;
+  run_orders(now, out);
+  if (!is_failed && is_log_open) check(writer->sync(out), now, out);
+  if (is_failed) return;
+  is_failure_said = false;
+  retry_at = kNever;
+  out.events.push_back(Healthy{});
+}
+
+// --- the door
+
+Storage::Storage(FileSystem& files, StorageOptions options)
+    : impl_(std::make_unique<Impl>(files, std::move(options))) {}
+
+Storage::~Storage() = default;
+
+void Storage::start(StorageEvents& out) {
+  impl_->start(out);
+}
+
+void Storage::handle(std::vector<Request> requests, MonoUs now, StorageEvents& out) {
+  for (Request& request : requests) impl_->take(std::move(request), now, out);
+  impl_->run_orders(now, out);
+  if (impl_->is_stopping && impl_->phase != Impl::Phase::kEnded) impl_->stop(now, out);
+}
+
+void Storage::poll(MonoUs now, StorageEvents& out) {
+  Impl& self = *impl_;
+  if (!self.is_alive()) return;
+  if (self.is_failed) {
+    if (now >= self.retry_at) self.try_again(now, out);
+  } else if (now >= self.writer->sync_due()) {
+    self.check(self.writer->sync(out), now, out);
+  }
+  if (!self.patient.empty()) self.run_patient(now, out);
+}
+
+MonoUs Storage::next_due() const {
+  if (!impl_->is_alive()) return kNever;
+  if (!impl_->patient.empty()) return kAtOnce;
+  return impl_->is_failed ? impl_->retry_at : impl_->writer->sync_due();
+}
+
+std::uint64_t Storage::waiting_bytes() const {
+  return impl_->waiting_bytes;
+}
+
+StorageFigures Storage::figures() const {
+  StorageFigures figures;
+  if (!impl_->is_alive()) return figures;
+  figures.log_bytes = impl_->store->file_bytes();
+  figures.log_segments = impl_->store->segments().size();
+  figures.synced_index = impl_->store->synced_index().value;
+  figures.unsynced_bytes = impl_->writer->unsynced_bytes();
+  figures.fsyncs = impl_->writer->fsyncs();
+  return figures;
+}
+
+}  // namespace holdfast::log

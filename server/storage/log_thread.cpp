@@ -1,0 +1,234 @@
+#include "server/storage/log_thread.hpp"
+
+#include <pthread.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <iterator>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "base/check.hpp"
+#include "replication/log/storage_requests.hpp"
+#include "server/storage/timed_file_system.hpp"
+
+namespace holdfast::storage {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+MonoUs now_us() {
+  return std::chrono::duration_cast<std::chrono::microseconds>(Clock::now().time_since_epoch())
+      .count();
+}
+
+bool is_stop(const log::Request& request) {
+  return std::holds_alternative<log::StopRequest>(request);
+}
+
+template <typename T>
+void move_behind(std::vector<T>& from, std::vector<T>& to) {
+  if (to.empty()) {
+    std::swap(from, to);
+  } else {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  }
+  from.clear();
+}
+
+// One Persisted says what those before it said.
+void move_behind(log::StorageEvents& from, log::StorageEvents& to) {
+  if (!from.events.empty() && std::holds_alternative<log::Persisted>(from.events.front()) &&
+      !to.events.empty() && std::holds_alternative<log::Persisted>(to.events.back()))
+    to.events.pop_back();
+  move_behind(from.events, to.events);
+  move_behind(from.spent_entries, to.spent_entries);
+  move_behind(from.spent_ropes, to.spent_ropes);
+}
+
+bool is_empty(const log::StorageEvents& events) {
+  return events.events.empty() && events.spent_entries.empty() && events.spent_ropes.empty();
+}
+
+}  // namespace
+
+struct LogThread::Shared {
+  Shared(std::unique_ptr<log::FileSystem> file_system, log::StorageOptions options,
+         std::function<void()> wake_owner)
+      : files(std::move(file_system)),
+        storage(files, std::move(options)),
+        wake(std::move(wake_owner)) {}
+
+  // --- of the log thread
+  TimedFileSystem files;
+  log::Storage storage;
+  std::uint64_t carried_bytes = 0;  // of what storage has taken and not written
+
+  bool wait_for_requests(std::vector<log::Request>& requests);
+  void publish(log::StorageEvents& produced);
+
+  // --- of both
+  std::mutex wake_mutex;  // held during `wake`
+  std::function<void()> wake;
+  std::atomic<std::uint64_t> queued_bytes = 0;
+
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::vector<log::Request> inbox;
+  bool is_sleeping = false;
+  log::StorageEvents outbox;
+  bool is_woken = false;  // the owner, until it takes the events
+  log::StorageFigures figures;
+  bool has_ended = false;
+  bool is_abandoned = false;
+
+  // --- of the owner
+  bool is_stop_posted = false;
+  std::thread thread;
+};
+
+// Sleeps until there is something to do.
+bool LogThread::Shared::wait_for_requests(std::vector<log::Request>& requests) {
+  const MonoUs due = storage.next_due();
+  std::unique_lock lock(mutex);
+  while (inbox.empty()) {
+    if (due <= now_us()) break;
+    is_sleeping = true;
+    if (due == std::numeric_limits<MonoUs>::max()) {
+      changed.wait(lock);
+    } else {
+      changed.wait_until(lock, Clock::time_point(std::chrono::microseconds(due)));
+    }
+    is_sleeping = false;
+  }
+  requests.swap(inbox);
+  return !requests.empty();
+}
+
+void LogThread::Shared::publish(log::StorageEvents& produced) {
+  log::StorageFigures latest = storage.figures();
+  latest.fsyncs = files.sync_times().count;
+  latest.fsync_us_max = files.sync_times().us_max;
+  bool must_wake = false;
+  {
+    const std::lock_guard lock(mutex);
+    figures = latest;
+    if (!is_empty(produced)) {
+      move_behind(produced, outbox);
+      must_wake = !std::exchange(is_woken, true);
+    }
+  }
+  if (!must_wake) return;
+  const std::lock_guard lock(wake_mutex);
+  if (wake) wake();
+}
+
+void LogThread::run(const std::shared_ptr<Shared>& shared) {
+  Shared& self = *shared;
+  log::StorageEvents produced;
+  self.storage.start(produced);
+  self.publish(produced);
+  bool is_last = false;
+  while (!is_last) {
+    std::vector<log::Request> requests;
+    if (self.wait_for_requests(requests)) {
+      for (const log::Request& request : requests) {
+        self.carried_bytes += log::payload_bytes(request);
+        is_last = is_last || is_stop(request);
+      }
+      self.storage.handle(std::move(requests), now_us(), produced);
+    }
+    // Also while requests never end: one block of a snapshot after each batch of them.
+    const MonoUs now = now_us();
+    if (self.storage.next_due() <= now) self.storage.poll(now, produced);
+    const std::uint64_t waiting = self.storage.waiting_bytes();
+    self.queued_bytes -= self.carried_bytes - waiting;
+    self.carried_bytes = waiting;
+    self.publish(produced);
+  }
+  std::unique_lock lock(self.mutex);
+  self.has_ended = true;
+  self.changed.notify_all();
+  // What it holds has counts that only the owner may touch, and the owner has gone on.
+  if (self.is_abandoned) self.changed.wait(lock, [] { return false; });
+}
+
+LogThread::LogThread(std::unique_ptr<log::FileSystem> files, log::StorageOptions options,
+                     std::function<void()> wake)
+    : shared_(std::make_shared<Shared>(std::move(files), std::move(options), std::move(wake))) {
+  // Signals are the owner's.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  shared_->thread = std::thread([shared = shared_] {
+    pthread_setname_np(pthread_self(), "log");
+    run(shared);
+  });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+LogThread::~LogThread() {
+  if (!shared_->thread.joinable()) return;
+  if (!shared_->is_stop_posted) post({log::StopRequest{}});
+  shared_->thread.join();
+}
+
+void LogThread::post(std::vector<log::Request> requests) {
+  if (requests.empty()) return;
+  Shared& self = *shared_;
+  std::uint64_t byte_count = 0;
+  for (const log::Request& request : requests) {
+    HF_CHECK(!self.is_stop_posted);
+    byte_count += log::payload_bytes(request);
+    self.is_stop_posted = is_stop(request);
+  }
+  self.queued_bytes += byte_count;
+  bool must_wake = false;
+  {
+    const std::lock_guard lock(self.mutex);
+    move_behind(requests, self.inbox);
+    must_wake = self.is_sleeping;
+  }
+  if (must_wake) self.changed.notify_all();
+}
+
+log::StorageEvents LogThread::take_events() {
+  const std::lock_guard lock(shared_->mutex);
+  shared_->is_woken = false;
+  return std::exchange(shared_->outbox, {});
+}
+
+std::uint64_t LogThread::queued_bytes() const {
+  return shared_->queued_bytes;
+}
+
+log::StorageFigures LogThread::figures() const {
+  const std::lock_guard lock(shared_->mutex);
+  return shared_->figures;
+}
+
+bool LogThread::stop(std::chrono::milliseconds bound) {
+  Shared& self = *shared_;
+  if (!self.thread.joinable()) return !self.is_abandoned;
+  if (!self.is_stop_posted) post({log::StopRequest{}});
+  {
+    std::unique_lock lock(self.mutex);
+    if (!self.changed.wait_for(lock, bound, [&] { return self.has_ended; })) {
+      self.is_abandoned = true;
+      lock.unlock();
+      self.thread.detach();
+      const std::lock_guard wake_lock(self.wake_mutex);
+      self.wake = nullptr;
+      return false;
+    }
+  }
+  self.thread.join();
+  return true;
+}
+
+}  // namespace holdfast::storage

@@ -1,0 +1,33 @@
+// PosixFileSystem is the real one behind the seam of replication/log: system calls, and their
+// errors told by kind. Interrupted calls are repeated, short writes are passed on as the contract
+// says. No file is inherited by a child process.
+//
+// Long files begin to reach the disk while they are still being written (sync_file_range), so that
+// a later sync has little left to wait for. That promises nothing.
+//
+// The lock is flock(2) on the folder itself: it leaves no file behind, needs no room on the disk,
+// and ends with the process however that ends.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "replication/log/file_system.hpp"
+
+namespace holdfast::storage {
+
+class PosixFileSystem final : public log::FileSystem {
+ public:
+  log::FileResult<std::unique_ptr<log::File>> open(const std::string& path,
+                                                   log::OpenMode mode) override;
+  log::FileResult<std::vector<std::string>> list(const std::string& folder) override;
+  log::FileStatus rename(const std::string& from, const std::string& to) override;
+  log::FileStatus remove(const std::string& path) override;
+  log::FileStatus make_dir(const std::string& folder) override;
+  log::FileStatus sync_dir(const std::string& folder) override;
+  log::FileResult<std::unique_ptr<log::FolderLock>> lock(const std::string& folder) override;
+  log::FileResult<std::uint64_t> free_bytes(const std::string& folder) override;
+};
+
+}  // namespace holdfast::storage
