@@ -1,0 +1,184 @@
+// A scripted life of a member, struck at every operation of its disk in every way: whatever
+// happens, a restart gives a prefix that holds every write that was said to be persisted.
+#include <fmt/format.h>
+
+#include <catch2/catch.hpp>
+
+#include "tests/unit/log/storage_member.hpp"
+
+namespace holdfast::log::test {
+
+namespace {
+
+using sim::SimDisk;
+
+enum class End { kKill, kPowerLoss };
+
+struct Scenario {
+  FsyncMode mode = FsyncMode::kEverySecond;
+  SimDisk::Strike strike = SimDisk::Strike::kError;
+  FileErrorKind error = FileErrorKind::kIo;
+  End end = End::kKill;
+  bool encrypted = false;
+};
+
+class Run {
+ public:
+  Run(const Scenario& scenario, std::uint64_t seed)
+      : scenario_(scenario), disk_(seed), member_(disk_, small_storage(seed, scenario.mode)) {
+    if (scenario.encrypted) member_.options().keys = KeyRing({numbered_key(1)});
+  }
+
+  // Empty: all was well.
+  std::string run() {
+    restart();
+    step([&] { member_.append(3); });
+    step([&] { member_.append_together(4); });
+    step([&] { member_.wait(1'100'000); });
+    step([&] { member_.save_record(); });
+    step([&] { member_.append(1, 20'000); });  // longer than a segment, and not copied
+    step([&] { member_.append(2); });
+    step([&] { snapshot(); });
+    step([&] { member_.append(5, 300); });
+    step([&] { truncate(2); });
+    step([&] { member_.append(1); });
+    step([&] { member_.change_mode(FsyncMode::kAlways); });
+    step([&] { member_.append(2); });
+    step([&] { member_.change_mode(FsyncMode::kEverySecond); });
+    step([&] { member_.append(6, 400); });
+    step([&] { snapshot(); });
+    step([&] { member_.append(2); });
+    step([&] { change_keys(); });
+    step([&] { member_.append(2); });
+    step([&] { truncate(1); });
+    step([&] { member_.append_together(3); });
+    step([&] { snapshot(); });
+    step([&] { member_.append(2); });
+    step([&] {
+      if (!member_.stop() && !disk_.is_dead()) member_.kill();
+    });
+    step([&] { member_.append(2); });
+    step([&] { member_.wait(500'000); });
+    step([&] { end(); });
+    step([&] { member_.append(1); });
+    return problem();
+  }
+
+  std::string problem() const {
+    if (!problem_.empty()) return problem_ + " struck at " + disk_.struck();
+    if (!member_.problem().empty()) return member_.problem() + " struck at " + disk_.struck();
+    return {};
+  }
+  SimDisk& disk() { return disk_; }
+
+ private:
+  template <typename Action>
+  void step(Action action) {
+    if (!problem().empty()) return;
+    action();
+    if (disk_.is_dead()) end();
+    if (!member_.is_running()) restart();
+    if (problem().empty() && member_.is_failed() && !member_.heal()) {
+      if (disk_.is_dead()) {
+        end();
+        restart();
+      } else {
+        problem_ = "does not heal: " + member_.failed()->text;
+      }
+    }
+    if (problem().empty() && member_.persisted() < member_.last_write() && member_.is_running())
+      check_all_is_answered();
+  }
+  void check_all_is_answered() {
+    if (member_.persisted_entries() != member_.model().size())
+      problem_ = fmt::format("{} of {} entries persisted", member_.persisted_entries(),
+                             member_.model().size());
+  }
+  void end() {
+    if (scenario_.end == End::kKill) {
+      member_.kill();
+    } else {
+      member_.lose_power();
+    }
+  }
+  void restart() {
+    for (int i = 0; i < 5; ++i) {
+      if (member_.start()) return;
+      if (disk_.is_dead()) end();
+    }
+    problem_ = "does not start: " + member_.refusal();
+  }
+  void snapshot() {
+    if (member_.persisted_entries() == 0) return;
+    member_.begin_snapshot();
+    member_.add_block();
+    member_.append(1);
+    member_.add_block();
+    member_.finish_snapshot();
+  }
+  void truncate(std::uint64_t count) {
+    const std::uint64_t size = member_.model().size();
+    member_.truncate(std::max(size - std::min(size, count), member_.committed()) + 1);
+  }
+  void change_keys() {
+    if (scenario_.encrypted) member_.change_keys(KeyRing({numbered_key(2), numbered_key(1)}));
+  }
+
+  Scenario scenario_;
+  SimDisk disk_;
+  StorageMember member_;
+  std::string problem_;
+};
+
+void strike_everywhere(const Scenario& scenario, std::uint64_t seeds = 1) {
+  Run calm(scenario, 1);
+  REQUIRE(calm.run() == "");
+  const std::uint64_t operations = calm.disk().operations();
+  REQUIRE(operations > 150);
+  for (std::uint64_t at = 0; at < operations; ++at) {
+    for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
+      Run run(scenario, seed);
+      run.disk().strike_at(at, {scenario.strike, scenario.error});
+      const std::string problem = run.run();
+      INFO("operation " << at << " of seed " << seed);
+      REQUIRE(problem == "");
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("an error of the disk at any operation loses nothing that was acknowledged",
+          "[storage][crash]") {
+  Scenario scenario;
+  scenario.strike = SimDisk::Strike::kError;
+  scenario.mode = GENERATE(FsyncMode::kEverySecond, FsyncMode::kAlways, FsyncMode::kNo);
+  scenario.error = GENERATE(FileErrorKind::kIo, FileErrorKind::kNoSpace);
+  scenario.end = GENERATE(End::kKill, End::kPowerLoss);
+  strike_everywhere(scenario);
+}
+
+TEST_CASE("a short write at any operation is gone on with", "[storage][crash]") {
+  Scenario scenario;
+  scenario.strike = SimDisk::Strike::kShortWrite;
+  scenario.encrypted = true;
+  scenario.end = GENERATE(End::kKill, End::kPowerLoss);
+  strike_everywhere(scenario);
+}
+
+TEST_CASE("the process may die at any operation", "[storage][crash]") {
+  Scenario scenario;
+  scenario.strike = SimDisk::Strike::kDeath;
+  scenario.mode = GENERATE(FsyncMode::kEverySecond, FsyncMode::kAlways);
+  strike_everywhere(scenario);
+}
+
+TEST_CASE("the machine may die at any operation", "[storage][crash]") {
+  Scenario scenario;
+  scenario.strike = SimDisk::Strike::kDeath;
+  scenario.mode = GENERATE(FsyncMode::kEverySecond, FsyncMode::kAlways, FsyncMode::kNo);
+  scenario.end = End::kPowerLoss;
+  strike_everywhere(scenario, 3);
+}
+
+}  // namespace holdfast::log::test
