@@ -69,7 +69,11 @@ FileStatus LogStore::begin_segment(const Before& before, std::span<const Entry> 
     // Another attempt takes another name and begins at the same index or before. So whether this
     // one is there does not matter.
     void_files_.push_back(segment.path);
-    void_files_.push_back(segment.path + std::string(kTemporarySuffix));
+    // What it took of a full disk is given back at once.
+    std::string temporary = segment.path + std::string(kTemporarySuffix);
+    auto removed = files_.remove(temporary);
+    if (!removed && removed.error().kind != FileErrorKind::kNotFound)
+      void_files_.push_back(std::move(temporary));
     return fail_with(std::move(file.error()));
   }
   file_ = std::move(*file);

@@ -117,6 +117,8 @@ void Storage::Impl::start(StorageEvents& out) {
   auto locked = files.lock(options.folder);
   if (!locked) return refuse(locked.error(), out);
   lock = std::move(*locked);
+  auto writable = check_writable(files, options.folder);
+  if (!writable) return refuse(writable.error(), out);
   auto found = recover(files, {options.folder, options.keys, options.boot_id});
   if (!found) return refuse(std::move(found.error().message), out);
   recovered = std::move(*found);

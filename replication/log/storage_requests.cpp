@@ -54,4 +54,14 @@ std::string remedy(const FileError& error, std::string_view folder) {
   return fmt::format("see what is wrong with the volume of {}", folder);
 }
 
+FileStatus check_writable(FileSystem& files, const std::string& folder) {
+  const std::string path = join_path(folder, "probe.tmp");
+  auto probe = files.open(path, OpenMode::kCreate);
+  if (!probe && probe.error().kind != FileErrorKind::kExists) {
+    if (probe.error().kind == FileErrorKind::kNoSpace) return {};
+    return tl::unexpected(std::move(probe.error()));
+  }
+  return files.remove(path);
+}
+
 }  // namespace holdfast::log

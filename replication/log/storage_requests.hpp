@@ -17,5 +17,8 @@ void spend(Request& request, StorageEvents& out);
 
 // What an operator can do about it.
 std::string remedy(const FileError& error, std::string_view folder);
+// Tells before anything else what would show somewhere on the way. A full disk is no reason not to
+// start.
+FileStatus check_writable(FileSystem& files, const std::string& folder);
 
 }  // namespace holdfast::log
