@@ -28,7 +28,8 @@ std::string environment_name(const OptionRow& row) {
 }
 
 Result<Environment> read_environment(const std::vector<std::string_view>& variables) {
-  std::vector<std::string> known{"HOLDFAST_CONFIG"};
+  std::vector<std::string> known{"HOLDFAST_CONFIG", std::string(kEncryptionKeyVariable)};
+  constexpr std::size_t kNotOptions = 2;
   for (const OptionRow& row : option_table()) known.push_back(environment_name(row));
 
   Environment environment;
@@ -37,14 +38,19 @@ Result<Environment> read_environment(const std::vector<std::string_view>& variab
     if (equals == std::string_view::npos || !variable.starts_with(kPrefix)) continue;
     const std::string_view name = variable.substr(0, equals);
     const std::string_view value = variable.substr(equals + 1);
-    if (name == known.front()) {
+    if (name == "HOLDFAST_CONFIG") {
       environment.config_file = value;
       continue;
     }
+    if (name == kEncryptionKeyVariable) {
+      environment.encryption_key = value;
+      continue;
+    }
     const auto found = std::find(known.begin(), known.end(), name);
-    const OptionRow* row =
-        found == known.end() ? nullptr
-                             : &option_table()[static_cast<std::size_t>(found - known.begin() - 1)];
+    const auto position = static_cast<std::size_t>(found - known.begin());
+    const OptionRow* row = found == known.end() || position < kNotOptions
+                               ? nullptr
+                               : &option_table()[position - kNotOptions];
     if (set_by_kubernetes(name.substr(kPrefix.size() - 1), value) &&
         (row == nullptr || value.find("://") != std::string_view::npos)) {
       continue;

@@ -11,9 +11,13 @@
 
 namespace holdfast::config {
 
+// Secrets are no options: CONFIG GET would show them.
+inline constexpr std::string_view kEncryptionKeyVariable = "HOLDFAST_ENCRYPTION_KEY";
+
 struct Environment {
   std::vector<Setting> settings;
-  std::string config_file;  // HOLDFAST_CONFIG
+  std::string config_file;     // HOLDFAST_CONFIG
+  std::string encryption_key;  // kEncryptionKeyVariable
   std::vector<std::string> warnings;
 };
 

@@ -63,7 +63,9 @@ std::string format_yaml(const OptionRow& row, const Options& options) {
   const Field field = row.field(const_cast<Options&>(options));
   if (const auto* size = std::get_if<std::uint64_t*>(&field)) return size_with_unit(**size);
   if (const auto* text = std::get_if<std::string*>(&field)) return quoted(**text);
-  if (std::holds_alternative<KeyspaceEvents*>(field)) return quoted(format_value(row, options));
+  if (std::holds_alternative<KeyspaceEvents*>(field) ||
+      std::holds_alternative<SnapshotSchedule*>(field))
+    return quoted(format_value(row, options));
   if (const auto* list = std::get_if<std::vector<std::string>*>(&field)) {
     std::vector<std::string> items;
     for (const std::string& item : **list) items.push_back(quoted(item));

@@ -47,6 +47,28 @@ Result<void> apply_password_file(Options& options, const Places& places) {
   return {};
 }
 
+Result<void> apply_encryption_key(Options& options, const Places& places,
+                                  const std::string& from_environment) {
+  auto& persistence = options.persistence;
+  if (persistence.encryption_key_file.empty()) {
+    persistence.encryption_key = from_environment;
+    return {};
+  }
+  const std::string& place = places.at("persistence.encryption_key_file");
+  if (!from_environment.empty()) {
+    return fail(fmt::format("{}: the environment variable {} is set too; give one of them", place,
+                            kEncryptionKeyVariable));
+  }
+  auto keys = read_text_file(persistence.encryption_key_file);
+  if (!keys) return fail(fmt::format("{}: {}", place, keys.error().message));
+  persistence.encryption_key = std::move(*keys);
+  if (persistence.encryption_key.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return fail(fmt::format("{}: {}: the file is empty, so there is no key", place,
+                            persistence.encryption_key_file));
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string strip_newline(std::string text) {
@@ -104,6 +126,9 @@ Result<LoadOutcome> load(int argc, const char* const* argv, const char* const* e
       return tl::unexpected(done.error());
   }
   if (auto done = apply_password_file(outcome.options, places); !done)
+    return tl::unexpected(done.error());
+  if (auto done = apply_encryption_key(outcome.options, places, from_environment->encryption_key);
+      !done)
     return tl::unexpected(done.error());
   if (const auto valid = validate(outcome.options); !valid) {
     const auto place = places.find(valid.error().path);

@@ -67,6 +67,7 @@ class Reader {
     }
     file_.sections.push_back({name, line});
     if (options.IsNull()) return {};
+    if (options.IsScalar() && name == "persistence") return read_switch(line, options);
     if (!options.IsMap()) {
       return complain(
           line, fmt::format("{}: a section holds options, one a line, as 'name: value'", name));
@@ -74,6 +75,21 @@ class Reader {
     for (const auto& pair : options) {
       if (auto done = read_option(name, pair.first, pair.second); !done) return done;
     }
+    return {};
+  }
+
+  // "persistence: off" instead of a section with "enabled: no".
+  Result<void> read_switch(int line, const YAML::Node& value) {
+    bool on = false;
+    if (!YAML::convert<bool>::decode(value, on))
+      return complain(line, "persistence: must be on, off, or a section of options");
+    YamlOption option;
+    option.row = find_by_path("persistence.enabled");
+    option.text = on ? "yes" : "no";
+    option.line = option.value_line = line;
+    option.column = 0;
+    option.value_column = value.Mark().column;
+    file_.options.push_back(std::move(option));
     return {};
   }
 

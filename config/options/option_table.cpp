@@ -11,6 +11,7 @@ constexpr std::int64_t kMegabyte = 1 << 20;
 
 constexpr std::string_view kPolicies[] = {"volatile-lru", "volatile-random", "volatile-ttl",
                                           "allkeys-lru",  "allkeys-random",  "noeviction"};
+constexpr std::string_view kLogFsync[] = {"no", "everysec", "always"};
 constexpr std::string_view kLogLevels[] = {"debug", "verbose", "notice", "warning"};
 
 // clang-format off
@@ -43,7 +44,7 @@ constexpr OptionRow kTable[] = {
      .help = "Number of databases that SELECT can choose from.",
      .field = [](Options& o) -> Field { return &o.server.databases; }},
     {.path = "server.dir", .redis_name = "dir",
-     .help = "Working folder of the server.",
+     .help = "Working folder of the server; its data lies there.",
      .field = [](Options& o) -> Field { return &o.server.dir; }},
 
     {.path = "security.requirepass", .redis_name = "requirepass", .change = Change::kAnytime,
@@ -78,6 +79,36 @@ constexpr OptionRow kTable[] = {
      .max = kInt32Max,
      .help = "Keys compared for each removal: more is nearer to exact LRU, and slower.",
      .field = [](Options& o) -> Field { return &o.memory.maxmemory_samples; }},
+
+    {.path = "persistence.enabled", .redis_name = "appendonly",
+     .help = "Keep a log and snapshots in the working folder, so that a restart loses nothing. Off: all data lives in memory only. "
+             "'persistence: off' in place of the section means the same.",
+     .field = [](Options& o) -> Field { return &o.persistence.enabled; }},
+    {.path = "persistence.log_fsync", .redis_name = "appendfsync", .change = Change::kAnytime, .choices = kLogFsync,
+     .help = "When the log is synced to the disk: 'always' before each reply, 'everysec' once a second, 'no' when the system likes. "
+             "A killed process loses nothing in any mode; a loss of power may cost up to a second with 'everysec'.",
+     .field = [](Options& o) -> Field { return &o.persistence.log_fsync; }},
+    {.path = "persistence.snapshot_schedule", .redis_name = "save", .change = Change::kAnytime,
+     .help = "Pairs of seconds and changes: a snapshot is taken so many seconds after the last one if there were so many changes; "
+             "empty for none.",
+     .field = [](Options& o) -> Field { return &o.persistence.snapshot_schedule; }},
+    {.path = "persistence.snapshot_log_bytes", .redis_name = "snapshot-log-bytes", .change = Change::kAnytime,
+     .help = "A snapshot is also taken when the log has grown by this much since the last one; 0 for never.",
+     .field = [](Options& o) -> Field { return &o.persistence.snapshot_log_bytes; }},
+    {.path = "persistence.snapshots_kept", .redis_name = "snapshots-kept", .min = 1, .max = 1000,
+     .help = "Newest snapshots to keep, with the log behind the oldest of them.",
+     .field = [](Options& o) -> Field { return &o.persistence.snapshots_kept; }},
+    {.path = "persistence.snapshot_compression", .redis_name = "rdbcompression",
+     .help = "Compress snapshots (zstd).",
+     .field = [](Options& o) -> Field { return &o.persistence.snapshot_compression; }},
+    {.path = "persistence.segment_bytes", .redis_name = "log-segment-bytes", .min = kMegabyte,
+     .help = "Size at which the log begins a new file.",
+     .field = [](Options& o) -> Field { return &o.persistence.segment_bytes; }},
+    {.path = "persistence.encryption_key_file", .redis_name = "encryption-key-file",
+     .help = "File with the keys that log and snapshots are encrypted with (AES-256-GCM), one a line, 64 hex digits each "
+             "(openssl rand -hex 32). The first one writes, all of them read. Instead of the file, the environment variable "
+             "HOLDFAST_ENCRYPTION_KEY may hold the keys. Empty for no encryption.",
+     .field = [](Options& o) -> Field { return &o.persistence.encryption_key_file; }},
 
     {.path = "keyspace.hash_max_listpack_entries", .redis_name = "hash-max-listpack-entries",
      .redis_alias = "hash-max-ziplist-entries", .change = Change::kAnytime,

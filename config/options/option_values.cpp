@@ -12,6 +12,7 @@ namespace holdfast::config {
 
 namespace {
 
+constexpr std::int64_t kScheduleSecondsMax = 1'000'000'000;
 constexpr std::uint64_t kInt64Max = std::numeric_limits<std::int64_t>::max();
 
 struct EventLetter {
@@ -121,6 +122,20 @@ Result<void> read(const OptionRow&, OutputBufferLimits& field, std::string_view 
   return parse_output_buffer_limits(text, field);
 }
 
+Result<void> read(const OptionRow&, SnapshotSchedule& field, std::string_view text) {
+  const auto words = split(text, " ,\t");
+  SnapshotSchedule schedule;
+  for (std::size_t i = 0; i < words.size(); i += 2) {
+    const auto seconds = parse_int(words[i]);
+    const auto changes = i + 1 < words.size() ? parse_int(words[i + 1]) : std::nullopt;
+    if (!seconds || !changes || *seconds < 1 || *changes < 0 || *seconds > kScheduleSecondsMax)
+      return fail("Invalid save parameters");
+    schedule.rules.push_back({*seconds, *changes});
+  }
+  field = std::move(schedule);
+  return {};
+}
+
 template <typename Enum>
 requires std::is_enum_v<Enum> Result<void> read(const OptionRow& row, Enum& field,
                                                 std::string_view text) {
@@ -158,6 +173,13 @@ std::string show(const OptionRow&, const OutputBufferLimits& field) {
   return format_output_buffer_limits(field);
 }
 
+std::string show(const OptionRow&, const SnapshotSchedule& field) {
+  std::string text;
+  for (const SnapshotSchedule::Rule& rule : field.rules)
+    text += fmt::format("{}{} {}", text.empty() ? "" : " ", rule.seconds, rule.changes);
+  return text;
+}
+
 template <typename Enum>
 requires std::is_enum_v<Enum> std::string show(const OptionRow& row, Enum field) {
   return std::string(row.choices[static_cast<std::size_t>(field)]);
@@ -183,6 +205,8 @@ std::string describe_allowed(const OptionRow& row) {
   if (std::holds_alternative<FileMode*>(field)) return "permissions in octal, 0 to 777";
   if (std::holds_alternative<KeyspaceEvents*>(field)) return "letters of Ag$lshzxeKEtmdn";
   if (std::holds_alternative<std::vector<std::string>*>(field)) return "a list";
+  if (std::holds_alternative<SnapshotSchedule*>(field))
+    return "'<seconds> <changes>', repeated, or nothing";
   if (std::holds_alternative<OutputBufferLimits*>(field)) {
     return "'<class> <hard limit> <soft limit> <soft seconds>', repeated, with the classes normal, "
            "replica, pubsub";

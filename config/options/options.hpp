@@ -25,6 +25,20 @@ enum class EvictionPolicy : std::uint8_t {
 
 enum class LogLevel : std::uint8_t { kDebug, kVerbose, kNotice, kWarning };
 
+// When what was written to the log is synced to the disk.
+enum class LogFsync : std::uint8_t { kNo, kEverySecond, kAlways };
+
+// A snapshot is taken when one of the rules says so: that many seconds after the last one, if there
+// were at least so many changes.
+struct SnapshotSchedule {
+  struct Rule {
+    std::int64_t seconds = 0;
+    std::int64_t changes = 0;
+    friend bool operator==(const Rule&, const Rule&) = default;
+  };
+  std::vector<Rule> rules;
+};
+
 // Permission bits of a file, read and shown in octal.
 struct FileMode {
   std::uint32_t bits = 0;
@@ -106,6 +120,21 @@ struct MemoryOptions {
   std::int64_t maxmemory_samples = 5;
 };
 
+struct PersistenceOptions {
+  bool enabled = true;
+  LogFsync log_fsync = LogFsync::kEverySecond;
+  SnapshotSchedule snapshot_schedule{{{3600, 1}}};
+  // A snapshot also comes when the log has grown by this much since the last one; 0 = never.
+  std::uint64_t snapshot_log_bytes = 1ULL << 30;
+  std::int64_t snapshots_kept = 5;
+  bool snapshot_compression = false;
+  std::uint64_t segment_bytes = 64ULL << 20;
+  std::string encryption_key_file;
+  // Keys in hex, separated by white space, from that file or the environment; empty = no
+  // encryption. Not an option of its own: nothing shows it.
+  std::string encryption_key;
+};
+
 struct KeyspaceOptions {
   std::int64_t hash_max_listpack_entries = 512;
   std::uint64_t hash_max_listpack_value = 64;
@@ -131,6 +160,7 @@ struct Options {
   SecurityOptions security;
   LimitOptions limits;
   MemoryOptions memory;
+  PersistenceOptions persistence;
   KeyspaceOptions keyspace;
   SlowlogOptions slowlog;
   LogOptions log;

@@ -65,8 +65,9 @@ void OutputBuffer::append_chunked(const Chunked& chunked, std::size_t offset, st
 }
 
 void OutputBuffer::depend_on(std::size_t begin, LogIndex index) {
-  if (!watermarks_.empty() && watermarks_.back().index >= index) return;
+  if (!watermarks_.empty() && last_index_ >= index) return;
   watermarks_.push_back({begin, index});
+  last_index_ = index;
 }
 
 std::size_t OutputBuffer::sendable_bytes(LogIndex committed) {
@@ -118,10 +119,19 @@ void OutputBuffer::release_if_empty() {
   capacity_ = begin_ = end_ = 0;
 }
 
+void OutputBuffer::move_to(OutputBuffer& other) {
+  std::string_view part;
+  while (gather(&part, 1, pending_bytes()) > 0) {
+    other.append(part);
+    consume(part.size());
+  }
+  clear();
+}
+
 void OutputBuffer::clear() {
   segments_.clear();
   segment_bytes_ = 0;
-  watermarks_.clear();
+  while (!watermarks_.empty()) watermarks_.pop_front();
   consumed_ = appended_;
   block_.reset();
   capacity_ = begin_ = end_ = 0;

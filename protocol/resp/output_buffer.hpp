@@ -14,6 +14,7 @@
 #include <memory>
 #include <string_view>
 
+#include "base/block_queue.hpp"
 #include "base/chunked.hpp"
 #include "base/ids.hpp"
 
@@ -44,6 +45,8 @@ class OutputBuffer {
   // Fills up to `max` parts with the first `limit` bytes; returns the number of parts.
   std::size_t gather(std::string_view* parts, std::size_t max, std::size_t limit) const;
   void consume(std::size_t byte_count);
+  // Appends all of it to `other`, without watermarks, and is empty then.
+  void move_to(OutputBuffer& other);
 
   // Stream position of the next byte.
   std::size_t position() const { return appended_; }
@@ -76,7 +79,8 @@ class OutputBuffer {
   std::size_t end_ = 0;
   std::size_t appended_ = 0;
   std::size_t consumed_ = 0;
-  std::deque<Watermark> watermarks_;
+  BlockQueue<Watermark, 64> watermarks_;
+  LogIndex last_index_;  // of the last watermark, if there is one
 };
 
 }  // namespace holdfast::resp

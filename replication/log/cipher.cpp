@@ -4,6 +4,9 @@
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "base/bytes.hpp"
 #include "base/check.hpp"
 
@@ -11,6 +14,7 @@ namespace holdfast::log {
 
 namespace {
 
+constexpr std::string_view kWhite = " \t\r\n";
 constexpr int kNonceBytes = 12;
 
 const unsigned char* octets(std::string_view bytes) {
@@ -46,7 +50,6 @@ int hex_digit(char c) {
 }  // namespace
 
 Result<MasterKey> parse_master_key(std::string_view text) {
-  constexpr std::string_view kWhite = " \t\r\n";
   const std::size_t begin = text.find_first_not_of(kWhite);
   if (begin == std::string_view::npos)
     return fail("the encryption key is empty; make one with: openssl rand -hex 32");
@@ -63,6 +66,20 @@ Result<MasterKey> parse_master_key(std::string_view text) {
     return fail(
         "the encryption key must be 64 hexadecimal digits; make one with: openssl rand -hex 32");
   return key;
+}
+
+Result<KeyRing> parse_key_ring(std::string_view text) {
+  std::vector<MasterKey> keys;
+  while (true) {
+    const std::size_t begin = text.find_first_not_of(kWhite);
+    if (begin == std::string_view::npos) return KeyRing(std::move(keys));
+    text.remove_prefix(begin);
+    const std::size_t length = std::min(text.find_first_of(kWhite), text.size());
+    auto key = parse_master_key(text.substr(0, length));
+    if (!key) return tl::unexpected(key.error());
+    keys.push_back(*key);
+    text.remove_prefix(length);
+  }
 }
 
 KeyId key_id(const MasterKey& key) {

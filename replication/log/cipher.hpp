@@ -26,6 +26,10 @@ using MasterKey = std::array<std::uint8_t, 32>;
 Result<MasterKey> parse_master_key(std::string_view text);
 KeyId key_id(const MasterKey& key);
 
+class KeyRing;
+// Any number of them, with white space between; none gives an empty ring.
+Result<KeyRing> parse_key_ring(std::string_view text);
+
 class KeyRing {
  public:
   KeyRing() = default;  // nothing is encrypted

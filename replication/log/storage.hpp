@@ -9,7 +9,8 @@
 // entries that storage itself read are handed over whole, and it keeps nothing of them.
 //
 // Life: `start` recovers. Loading is pulled: one LoadRequest gives at most one LoadedBlock, so that
-// a slow owner bounds what is in memory; the last answer is `Loaded`. Only then the other requests
+// a slow owner bounds what is in memory; the last answer is `Loaded` (again for each request that
+// was sent ahead). Only then the other requests
 // are allowed, but for SaveRecordRequest and StopRequest.
 //
 // Persistence of an append: an event `Persisted` names the write. With FsyncMode::kAlways it comes

@@ -12,7 +12,9 @@
 #include <unistd.h>
 
 #include <asio/io_context.hpp>
+#include <asio/post.hpp>
 #include <asio/signal_set.hpp>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -20,6 +22,7 @@
 #include <random>
 
 #include "config/loader/loader.hpp"
+#include "server/app/log_port.hpp"
 #include "server/app/process_host.hpp"
 #include "server/net/clock.hpp"
 #include "server/net/server.hpp"
@@ -31,6 +34,7 @@ namespace {
 constexpr std::int64_t kReservedDescriptors = 32;
 constexpr std::size_t kLogQueueLines = 8192;
 constexpr unsigned kLogEndSecondsMax = 2;
+constexpr std::chrono::seconds kLogThreadEndMax{5};
 
 spdlog::level::level_enum log_level(config::LogLevel level) {
   switch (level) {
@@ -132,20 +136,36 @@ int serve(config::LoadOutcome loaded) {
   const std::uint64_t seed = random_word(device);
   const std::string run_id =
       fmt::format("{:016x}{:016x}{:08x}", random_word(device), random_word(device), device());
+  auto storage = storage_options(loaded.options);
+  if (!storage) {
+    fmt::print(stderr, "holdfast: {}\n", storage.error().message);
+    return 2;
+  }
   net::NetFigures figures;
   ProcessHost host(loaded.config_path, figures);
   asio::io_context io(1);
   node::Node node(std::move(loaded.options), seed, run_id, net::sample_clocks(), host);
-  net::Server server(io, node, figures, [](const std::string& line) { spdlog::info("{}", line); });
+  // The wake-up is posted before there is a server only if nothing runs the loop yet.
+  net::Server* loop = nullptr;
+  std::unique_ptr<LogPort> log_port;
+  if (node.persists()) {
+    log_port = std::make_unique<LogPort>(std::move(*storage),
+                                         [&] { asio::post(io, [&] { loop->on_storage(); }); });
+  }
+  net::Server server(
+      io, node, figures, [](const std::string& line) { spdlog::info("{}", line); }, log_port.get());
+  loop = &server;
 
   spdlog::info("starting version={} pid={}", HOLDFAST_VERSION, getpid());
   if (const auto listening = server.listen(); !listening.has_value()) {
     spdlog::error("start failed: {}", listening.error().message);
     return 1;
   }
-  spdlog::warn(
-      "data is kept in memory only: it is gone when this process ends (this version has no "
-      "persistence)");
+  if (!node.persists()) {
+    spdlog::warn(
+        "data is kept in memory only: it is gone when this process ends (persistence.enabled is "
+        "no)");
+  }
   asio::signal_set signals(io, SIGTERM, SIGINT);
   signals.async_wait([&](const std::error_code& error, int number) {
     if (error) return;
@@ -153,7 +173,13 @@ int serve(config::LoadOutcome loaded) {
     server.stop(0);
   });
   spdlog::info("ready");
-  const int status = server.run();
+  int status = server.run();
+  if (log_port != nullptr && !log_port->stop(kLogThreadEndMax)) {
+    spdlog::error("the disk does not answer: the data folder is left as it is");
+    status = 1;
+    spdlog::shutdown();
+    _exit(status);  // the log thread still works on what this function owns
+  }
   spdlog::info("stopped status={}", status);
   // From here on a second signal would find no handler and end the process as if it had failed.
   end_log(status);

@@ -86,6 +86,7 @@ struct Client {
   MonoUs last_interaction_us;
   const commands::CommandSpec* last_command = nullptr;
   const commands::CommandSpec* ran = nullptr;  // whose duration is still to be noted
+  bool awaits_snapshot = false;                // SAVE: answered when the snapshot is done
   bool held = false;  // a parsed request waits for the end of a CLIENT PAUSE
   std::uint64_t commands_processed = 0;
 };

@@ -151,7 +151,7 @@ void client_kill(CommandContext& ctx) {
     filter = kill_filter(ctx);
   }
   if (!filter) return;
-  std::vector<ClientId>& close = ctx.server().effects.close;
+  std::vector<HostEffects::Close>& close = ctx.server().effects.close;
   std::int64_t killed = 0;
   ctx.server().clients.for_each([&](client::Client& one) {
     if (is_killed(one) || !filter->matches(one)) return;
@@ -160,7 +160,7 @@ void client_kill(CommandContext& ctx) {
       one.fate = client::Fate::kCloseAfterReply;
     } else {
       one.fate = client::Fate::kCloseNow;
-      close.push_back(one.id);
+      close.push_back({one.id, "killed"});
     }
     ++killed;
   });

@@ -19,7 +19,11 @@ std::string_view CommandContext::flattened(const resp::Argument& argument) const
 
 keyspace::Lookup CommandContext::peek(keyspace::DatabaseIndex database, std::string_view key) {
   keyspace::Lookup lookup = server_.keyspace.find(database, key);
+  depends_on(server_.keyspace.last_write(lookup.where.hash));
   if (lookup && keyspace::is_expired(lookup.expire_at, now_.unix_ms)) [[unlikely]] {
+    // While the log cannot be written nothing can be deleted, and no next primary could bring the
+    // key back either: it is only passed over.
+    if (!server_.persistence.disk_error.empty()) return {};
     emit(keyspace::Delete{database, key, keyspace::DeleteReason::kExpired}, &lookup);
     ++server_.statistics.expired_keys;
     return server_.keyspace.find(database, key);
@@ -42,20 +46,11 @@ keyspace::Lookup CommandContext::read(keyspace::DatabaseIndex database, std::str
   return lookup;
 }
 
-void CommandContext::begin_entry() {
-  if (outer_ != nullptr) {
-    if (emitted_++ == 0) outer_->begin_entry();
-    return;
-  }
-  if (emitted_++ > 0) return;
-  ++server_.last_index.value;
-  server_.keyspace.begin_entry(server_.last_index, access_clock());
-}
-
 void CommandContext::run_inside(const CommandSpec& spec, resp::Arguments arguments) {
   CommandContext inner(server_, client_, spec, arguments, now_, output_);
-  inner.outer_ = this;
   spec.handler(inner);
+  emitted_ += inner.emitted_;
+  depends_on(inner.depends_on_);
   ++server_.statistics.commands_processed;
   CommandStatistics& statistics = server_.statistics.by_command[spec.number];
   ++statistics.calls;

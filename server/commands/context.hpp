@@ -7,6 +7,7 @@
 // the second probe. A Lookup is stale after an emit that did not go through it.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <forward_list>
 #include <optional>
@@ -67,18 +68,21 @@ class CommandContext {
   keyspace::Lookup peek(keyspace::DatabaseIndex database, std::string_view key);
   // For commands about the data as a whole: SCAN, KEYS, DBSIZE, RANDOMKEY. Overdue entries must be
   // passed over.
-  const keyspace::Table& table() const { return server_.keyspace.table(client_.database); }
+  const keyspace::Table& table() {
+    depends_on(server_.journal.last_index());
+    return server_.keyspace.table(client_.database);
+  }
 
   // --- what is decided
   template <typename Mutation>
   void emit(const Mutation& mutation, keyspace::Lookup* at) {
-    begin_entry();
-    server_.keyspace.apply(mutation, at);
+    ++emitted_;
+    server_.journal.emit(mutation, now_.unix_ms, access_clock(), at);
   }
   template <typename Mutation>
   void emit(const Mutation& mutation) {
-    begin_entry();
-    server_.keyspace.apply(mutation);
+    ++emitted_;
+    server_.journal.emit(mutation, now_.unix_ms, access_clock());
   }
   std::uint64_t mutations_emitted() const { return emitted_; }
   // The time of access as entries keep it: wall-clock seconds, 24 bits.
@@ -87,6 +91,10 @@ class CommandContext {
   }
 
   // --- what is answered
+  // The reply may be shown only when the entry at `index` is committed. The reads of this class see
+  // to it by themselves.
+  void depends_on(LogIndex index) { depends_on_ = std::max(depends_on_, index); }
+  LogIndex dependency() const { return depends_on_; }
   resp::ReplyWriter& reply() { return reply_; }
   resp::OutputBuffer& output() { return output_; }
   void error(std::string_view text);
@@ -108,7 +116,6 @@ class CommandContext {
   void run_inside(const CommandSpec& spec, resp::Arguments arguments);
 
  private:
-  void begin_entry();
   std::string_view flattened(const resp::Argument& argument) const;
 
   ServerState& server_;
@@ -118,8 +125,8 @@ class CommandContext {
   const TimePoint& now_;
   resp::OutputBuffer& output_;
   resp::ReplyWriter reply_;
-  CommandContext* outer_ = nullptr;
   std::uint64_t emitted_ = 0;
+  LogIndex depends_on_;
   bool failed_ = false;
   mutable std::forward_list<std::pair<const Chunked*, std::string>> flattened_;
 };

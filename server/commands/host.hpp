@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -42,11 +43,17 @@ class Host {
 };
 
 struct HostEffects {
-  std::vector<ClientId> close;           // connections to close at once
+  struct Close {
+    ClientId id;
+    std::string_view reason;  // for the log; a literal
+  };
+  std::vector<Close> close;              // connections to close at once
+  std::vector<ClientId> resume;          // have a reply, and may be carried on with
   bool options_changed = false;          // CONFIG SET succeeded
   std::optional<int> shutdown;           // SHUTDOWN: the exit status
   std::optional<std::int64_t> sleep_us;  // DEBUG SLEEP
   std::vector<std::string> log_lines;    // warnings
+  std::string fatal;                     // not empty: the node cannot go on, for this reason
 };
 
 }  // namespace holdfast::commands

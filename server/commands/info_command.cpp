@@ -135,27 +135,62 @@ void memory_section(Facts& facts) {
   facts.zeros({"active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"});
 }
 
+void loading_facts(Facts& facts) {
+  const PersistenceState& state = facts.server.persistence;
+  const std::uint64_t total = std::max(state.loading_bytes, state.loading_bytes_done);
+  const UnixMs passed_ms = std::max<UnixMs>(facts.now.unix_ms - state.loading_since, 0);
+  const double done = ratio(state.loading_bytes_done, std::max<std::uint64_t>(total, 1));
+  facts.add("loading_start_time", state.loading_since / 1000);
+  facts.add("loading_total_bytes", total);
+  facts.add("loading_rdb_used_mem", 0);
+  facts.add("loading_loaded_bytes", state.loading_bytes_done);
+  facts.add("loading_loaded_perc", fmt::format("{:.2f}", 100 * done));
+  facts.add("loading_eta_seconds", done > 0
+                                       ? static_cast<std::int64_t>(static_cast<double>(passed_ms) *
+                                                                   (1 - done) / done / 1000)
+                                       : 1);
+}
+
 void persistence_section(Facts& facts) {
-  const UnixMs saved = facts.server.last_save_unix_ms != 0 ? facts.server.last_save_unix_ms
-                                                           : facts.server.started.unix_ms;
-  facts.zeros(
-      {"loading", "async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"});
+  const PersistenceState& state = facts.server.persistence;
+  const UnixMs saved =
+      state.last_snapshot_at != 0 ? state.last_snapshot_at : facts.server.started.unix_ms;
+  const bool log_fails = !state.disk_error.empty();
+  facts.add("loading", state.loading ? 1 : 0);
+  facts.zeros({"async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"});
   facts.add("current_fork_perc", "0.00");
-  facts.zeros({"current_save_keys_processed", "current_save_keys_total",
-               "rdb_changes_since_last_save", "rdb_bgsave_in_progress"});
+  facts.add("current_save_keys_processed", state.snapshot_running ? state.snapshot_keys_done : 0);
+  facts.add("current_save_keys_total", state.snapshot_running ? state.snapshot_keys_total : 0);
+  facts.add("rdb_changes_since_last_save",
+            facts.server.journal.mutation_count() - state.mutations_at_last_snapshot);
+  facts.add("rdb_bgsave_in_progress", state.snapshot_running ? 1 : 0);
   facts.add("rdb_last_save_time", saved / 1000);
-  facts.add("rdb_last_bgsave_status", "ok");
-  facts.add("rdb_last_bgsave_time_sec", -1);
-  facts.add("rdb_current_bgsave_time_sec", -1);
-  facts.zeros({"rdb_saves", "rdb_last_cow_size", "rdb_last_load_keys_expired",
-               "rdb_last_load_keys_loaded", "aof_enabled", "aof_rewrite_in_progress",
-               "aof_rewrite_scheduled"});
+  facts.add("rdb_last_bgsave_status", state.last_snapshot_ok ? "ok" : "err");
+  facts.add("rdb_last_bgsave_time_sec",
+            state.last_snapshot_ms < 0 ? -1 : state.last_snapshot_ms / 1000);
+  facts.add("rdb_current_bgsave_time_sec",
+            state.snapshot_running ? (facts.now.unix_ms - state.snapshot_since) / 1000 : -1);
+  facts.add("rdb_saves", state.snapshots);
+  facts.zeros({"rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"});
+  facts.add("aof_enabled", state.enabled ? 1 : 0);
+  facts.zeros({"aof_rewrite_in_progress", "aof_rewrite_scheduled"});
   facts.add("aof_last_rewrite_time_sec", -1);
   facts.add("aof_current_rewrite_time_sec", -1);
   facts.add("aof_last_bgrewrite_status", "ok");
   facts.zeros({"aof_rewrites", "aof_rewrites_consecutive_failures"});
-  facts.add("aof_last_write_status", "ok");
+  facts.add("aof_last_write_status", log_fails ? "err" : "ok");
   facts.zeros({"aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"});
+  if (state.enabled) {
+    facts.add("aof_current_size", state.log_bytes);
+    facts.add("log_segments", state.log_segments);
+    facts.add("log_last_index", facts.server.journal.last_index().value);
+    facts.add("log_committed_index", state.log_index_committed);
+    facts.add("log_synced_index", state.log_synced_index);
+    facts.add("log_fsyncs", state.log_fsyncs);
+    facts.add("log_fsync_usec_max", state.log_fsync_us_max);
+    facts.add("log_last_error", state.disk_error);
+  }
+  if (state.loading) loading_facts(facts);
 }
 
 void stats_section(Facts& facts) {

@@ -16,7 +16,10 @@ namespace holdfast::commands {
 namespace {
 
 constexpr std::string_view kNoPersistenceError =
-    "ERR This server has no persistence yet: its data lives in memory only and nothing was saved";
+    "ERR persistence is off (persistence.enabled: no): the data lives in memory only and nothing "
+    "was "
+    "saved";
+constexpr std::string_view kSavingError = "ERR Background save already in progress";
 
 void cluster_disabled(CommandContext& ctx) {
   ctx.error("ERR This instance has cluster support disabled");
@@ -71,8 +74,25 @@ void wait(CommandContext& ctx) {
   ctx.reply().integer(0);
 }
 
+// A snapshot is taken up after the command. False: it cannot be, and that was answered.
+bool want_snapshot(CommandContext& ctx) {
+  PersistenceState& persistence = ctx.server().persistence;
+  if (!persistence.enabled) {
+    ctx.error(kNoPersistenceError);
+  } else if (!persistence.disk_error.empty()) {
+    ctx.error("MISCONF Errors writing to the AOF file: " + persistence.disk_error);
+  } else if (persistence.snapshot_running || persistence.snapshot_wanted) {
+    ctx.error(kSavingError);
+  } else {
+    persistence.snapshot_wanted = true;
+    return true;
+  }
+  return false;
+}
+
+// Nobody else waits, as they do in Redis: only this client, until the snapshot is done.
 void save(CommandContext& ctx) {
-  ctx.error(kNoPersistenceError);
+  if (want_snapshot(ctx)) ctx.client().awaits_snapshot = true;
 }
 
 void bgsave(CommandContext& ctx) {
@@ -80,19 +100,20 @@ void bgsave(CommandContext& ctx) {
     ctx.error(kSyntaxError);
     return;
   }
-  ctx.error(kNoPersistenceError);
+  if (want_snapshot(ctx)) ctx.reply().simple("Background saving started");
 }
 
 void lastsave(CommandContext& ctx) {
   const ServerState& server = ctx.server();
-  ctx.reply().integer(
-      (server.last_save_unix_ms != 0 ? server.last_save_unix_ms : server.started.unix_ms) / 1000);
+  const UnixMs saved = server.persistence.last_snapshot_at;
+  ctx.reply().integer((saved != 0 ? saved : server.started.unix_ms) / 1000);
 }
 
 void shutdown(CommandContext& ctx) {
   bool with_save = false;
   bool without_save = false;
   bool hurried = false;
+  bool forced = false;
   bool abort = false;
   for (std::size_t i = 1; i < ctx.argument_count(); ++i) {
     if (ctx.argument_is(i, "save")) {
@@ -101,6 +122,7 @@ void shutdown(CommandContext& ctx) {
       without_save = true;
     } else if (ctx.argument_is(i, "now") || ctx.argument_is(i, "force")) {
       hurried = true;
+      forced |= ctx.argument_is(i, "force");
     } else if (ctx.argument_is(i, "abort")) {
       abort = true;
     } else {
@@ -112,10 +134,13 @@ void shutdown(CommandContext& ctx) {
     ctx.error(kSyntaxError);
   } else if (abort) {
     ctx.error("ERR No shutdown in progress.");
-  } else if (with_save) {
-    ctx.error(
-        "ERR Errors trying to SHUTDOWN. This server has no persistence yet: use SHUTDOWN NOSAVE");
+  } else if (with_save && !ctx.server().persistence.enabled) {
+    ctx.error("ERR Errors trying to SHUTDOWN. Persistence is off: use SHUTDOWN NOSAVE");
+  } else if (!without_save && !forced && !ctx.server().persistence.disk_error.empty()) {
+    ctx.error("ERR Errors trying to SHUTDOWN. The log cannot be written: " +
+              ctx.server().persistence.disk_error + "; SHUTDOWN FORCE ends all the same");
   } else {
+    // The log holds everything; its end is synced on the way out, with SAVE and without.
     ctx.server().effects.shutdown = 0;  // answered by the closed connection
   }
 }

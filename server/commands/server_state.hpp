@@ -10,9 +10,11 @@
 #include "server/client/registry.hpp"
 #include "server/client/watch_registry.hpp"
 #include "server/commands/host.hpp"
+#include "server/commands/persistence_state.hpp"
 #include "server/commands/slow_log.hpp"
 #include "server/commands/statistics.hpp"
 #include "server/commands/table.hpp"
+#include "server/keyspace/journal.hpp"
 #include "server/keyspace/keyspace.hpp"
 
 namespace holdfast::commands {
@@ -33,6 +35,7 @@ struct ServerState {
       : options(std::move(initial)),
         random(seed),
         keyspace(static_cast<std::size_t>(options.server.databases), random.next()),
+        journal(keyspace),
         run_id(std::move(run_identity)),
         started(started_at),
         host(outside) {
@@ -43,6 +46,7 @@ struct ServerState {
   config::Options options;
   Random random;
   keyspace::Keyspace keyspace;
+  keyspace::Journal journal;
   client::ClientRegistry clients;
   client::WatchRegistry watches;
   Statistics statistics;
@@ -52,8 +56,7 @@ struct ServerState {
   TimePoint started;
   Host& host;
   HostEffects effects;
-  LogIndex last_index;  // of the newest log entry
-  UnixMs last_save_unix_ms = 0;
+  PersistenceState persistence;
 };
 
 }  // namespace holdfast::commands

@@ -135,7 +135,7 @@ void Keyspace::apply(const Put& put, Lookup* hint) {
       at.expire_at = expire_at;
     }
   }
-  touched(put.database, put.key);
+  touched(put.database, put.key, at.where.hash);
 }
 
 void Keyspace::apply(const Delete& del, Lookup* hint) {
@@ -145,7 +145,7 @@ void Keyspace::apply(const Delete& del, Lookup* hint) {
   // The key may be a view into the entry itself, which lives on in the ring until the index is
   // committed.
   remove(del.database, at);
-  touched(del.database, del.key);
+  touched(del.database, del.key, at.where.hash);
 }
 
 void Keyspace::apply(const Expire& expire, Lookup* hint) {
@@ -155,7 +155,7 @@ void Keyspace::apply(const Expire& expire, Lookup* hint) {
   preserve(expire.database, at);
   databases_[expire.database]->set_expiry(at.where, expire.expire_at);
   at.expire_at = expire.expire_at;
-  touched(expire.database, expire.key);
+  touched(expire.database, expire.key, at.where.hash);
 }
 
 void Keyspace::apply(const Splice& splice, Lookup* hint) {
@@ -190,7 +190,7 @@ void Keyspace::apply(const Splice& splice, Lookup* hint) {
   }
   fresh->set_form(static_cast<unsigned>(splice.form));
   place(splice.database, at, fresh);
-  touched(splice.database, splice.key);
+  touched(splice.database, splice.key, at.where.hash);
 }
 
 namespace {
@@ -211,16 +211,17 @@ void Keyspace::apply(const Rename& rename) {
   Lookup from = find(rename.database, rename.from);
   HF_CHECK(from.entry() != nullptr);
   move_entry(from, rename.database, rename.database, rename.to);
-  touched(rename.database, rename.from);
-  touched(rename.database, rename.to);
+  const Table& table = *databases_[rename.database];
+  touched(rename.database, rename.from, from.where.hash);
+  touched(rename.database, rename.to, table.hash_of(rename.to));
 }
 
 void Keyspace::apply(const Move& move) {
   Lookup from = find(move.database, move.key);
   HF_CHECK(from.entry() != nullptr);
   move_entry(from, move.database, move.to_database, move.key);
-  touched(move.database, move.key);
-  touched(move.to_database, move.key);
+  touched(move.database, move.key, from.where.hash);
+  touched(move.to_database, move.key, from.where.hash);
 }
 
 void Keyspace::move_entry(Lookup& from, DatabaseIndex from_database, DatabaseIndex to_database,
@@ -255,10 +256,11 @@ void Keyspace::apply(const Copy& copy) {
   place(copy.to_database, to, fresh);
   fresh->set_access_clock(access_clock_);
   databases_[copy.to_database]->set_expiry(to.where, expire_at);
-  touched(copy.to_database, copy.to);
+  touched(copy.to_database, copy.to, to.where.hash);
 }
 
 void Keyspace::apply(const SwapDatabases& swap) {
+  marks_.note_all(index_);
   if (observer_ != nullptr) {
     const auto holds = [&](std::string_view key) {
       return find(swap.first, key) || find(swap.second, key);
@@ -272,6 +274,7 @@ void Keyspace::apply(const SwapDatabases& swap) {
 }
 
 void Keyspace::apply(const Flush& flush) {
+  marks_.note_all(index_);
   for (DatabaseIndex database = 0; database < databases_.size(); ++database) {
     if (flush.database.has_value() && *flush.database != database) continue;
     if (observer_ != nullptr) {
@@ -345,7 +348,7 @@ void Keyspace::apply(const HashPut& put, Lookup* hint) {
     fresh->set_form(form);
     place(put.database, at, fresh);
   }
-  touched(put.database, put.key);
+  touched(put.database, put.key, at.where.hash);
 }
 
 void Keyspace::apply(const HashErase& erase, Lookup* hint) {
@@ -374,7 +377,7 @@ void Keyspace::apply(const HashErase& erase, Lookup* hint) {
       place(erase.database, at, fresh);
     }
   }
-  touched(erase.database, erase.key);
+  touched(erase.database, erase.key, at.where.hash);
 }
 
 void Keyspace::begin_snapshot(SnapshotSink& sink) {

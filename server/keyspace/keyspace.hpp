@@ -22,6 +22,7 @@
 #include "server/keyspace/retire_ring.hpp"
 #include "server/keyspace/snapshot.hpp"
 #include "server/keyspace/table.hpp"
+#include "server/keyspace/write_marks.hpp"
 
 namespace holdfast::keyspace {
 
@@ -60,6 +61,8 @@ class Keyspace {
   void set_observer(KeyObserver* observer) { observer_ = observer; }
 
   Lookup find(DatabaseIndex database, std::string_view key) const;
+  // On which entry a reply about the key depends on: `hash` is Lookup::where.hash.
+  LogIndex last_write(std::uint64_t hash) const { return marks_.last_write(hash); }
 
   // Mutations that follow belong to this log entry.
   void begin_entry(LogIndex index) { index_ = index; }
@@ -131,7 +134,8 @@ class Keyspace {
     if (snapshot_ != nullptr && member.colour() != colour_) [[unlikely]]
       snapshot_->preserve_member(hash, member);
   }
-  void touched(DatabaseIndex database, std::string_view key) {
+  void touched(DatabaseIndex database, std::string_view key, std::uint64_t hash) {
+    marks_.note(hash, index_);
     if (observer_ != nullptr) observer_->key_touched(database, key);
   }
   HashTable* table_from_packed(std::string_view packed);
@@ -149,6 +153,7 @@ class Keyspace {
   bool colour_ = false;                 // of new entries
   std::vector<DatabaseIndex> origins_;  // which database a table was when the snapshot began
   LogIndex index_;
+  WriteMarks marks_;
   std::uint32_t access_clock_ = 0;
   KeyObserver* observer_ = nullptr;
   std::size_t compact_next_ = 0;

@@ -97,6 +97,8 @@ void ClientSession::resume() {
     case Outcome::kHeld:
       server_.hold(*this);
       break;
+    case Outcome::kAwaits:  // the server resumes it
+      break;
   }
 }
 
@@ -113,6 +115,8 @@ ClientSession::Outcome ClientSession::run(std::size_t requests_max) {
         break;
       case node::Step::kNeedMore:
         return Outcome::kDone;
+      case node::Step::kAwaits:
+        return Outcome::kAwaits;
       case node::Step::kHeld:
         return Outcome::kHeld;
       case node::Step::kClosing:
@@ -169,10 +173,13 @@ void ClientSession::flush() {
       server_.queue_flush(*this);
     }
   }
-  if (output.pending_bytes() == 0 && client_->fate == Fate::kCloseAfterReply) {
+  if (output.pending_bytes() == 0 && client_->fate == Fate::kCloseAfterReply &&
+      !client_->awaits_snapshot) {
     close();
     return;
   }
+  if (output.pending_bytes() > output.sendable_bytes(server_.node().committed()))
+    server_.queue_for_commit(*this);
   if (output.pending_bytes() > server_.output_bytes_checked() && output_too_large(monotonic_us())) {
     server_.log_closed(*client_, "output_buffer_limit");
     close();
@@ -202,12 +209,13 @@ void ClientSession::sweep(MonoUs now) {
   const MonoUs idle_us = now - client_->last_interaction_us;
   // Nothing is being read while a request is held, so nobody else would notice; as in Redis, a
   // request whose sender has gone is not carried out.
-  if (client_->held && peer_has_gone()) {
+  if ((client_->held || client_->awaits_snapshot) && peer_has_gone()) {
     close();
     return;
   }
   const std::int64_t timeout_s = server_.node().options().server.timeout_s;
-  if (timeout_s > 0 && !client_->held && idle_us > timeout_s * 1'000'000) {
+  if (timeout_s > 0 && !client_->held && !client_->awaits_snapshot &&
+      idle_us > timeout_s * 1'000'000) {
     server_.log_closed(*client_, "timeout");
     close();
     return;

@@ -39,9 +39,10 @@ class ClientSession : public std::enable_shared_from_this<ClientSession> {
 
   bool queued_for_run = false;
   bool queued_for_flush = false;
+  bool queued_for_commit = false;
 
  private:
-  enum class Outcome { kDone, kMore, kHeld };
+  enum class Outcome { kDone, kMore, kHeld, kAwaits };
 
   // Runs requests that are complete in the buffer, within the budgets of one visit.
   Outcome run(std::size_t requests_max);

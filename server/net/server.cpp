@@ -27,14 +27,19 @@ constexpr MonoUs kBackgroundUsMin = 200;
 constexpr MonoUs kBackgroundUsMax = 20'000;
 constexpr std::size_t kSweepParts = 10;
 constexpr MonoUs kStopGraceUs = 1'000'000;
+constexpr MonoUs kStorageGraceUs = 10'000'000;
+// Above this, background work that only makes more to write waits.
+constexpr std::size_t kStorageBytesPressed = 16 << 20;
 
 }  // namespace
 
-Server::Server(asio::io_context& io, node::Node& node, NetFigures& figures, Log log)
+Server::Server(asio::io_context& io, node::Node& node, NetFigures& figures, Log log,
+               node::StoragePort* storage)
     : io_(io),
       node_(node),
       figures_(figures),
       log_(std::move(log)),
+      storage_(storage),
       expiry_timer_(io),
       sweep_timer_(io) {}
 
@@ -60,6 +65,11 @@ void Server::queue_flush(ClientSession& session) {
   to_flush_.push_back(session.shared_from_this());
 }
 
+void Server::queue_for_commit(ClientSession& session) {
+  if (std::exchange(session.queued_for_commit, true)) return;
+  to_commit_.push_back(session.shared_from_this());
+}
+
 void Server::hold(ClientSession& session) {
   held_.push_back(session.shared_from_this());
 }
@@ -79,7 +89,13 @@ void Server::log_closed(const client::Client& client, std::string_view reason) {
 int Server::run() {
   sweep();
   arm_timer(node_.command_time(sample_clocks()));
-  while (!stopping_ || (!sessions_.empty() && monotonic_us() < stop_deadline_)) turn();
+  const auto ends = [this] {
+    if (!stopping_) return false;
+    const MonoUs now = monotonic_us();
+    const bool all_sent = sessions_.empty() || now >= stop_deadline_;
+    return all_sent && (node_.storage_stopped() || now >= storage_deadline_);
+  };
+  while (!ends()) turn();
   return exit_status_;
 }
 
@@ -89,8 +105,8 @@ void Server::turn() {
   if (more_work_) {
     io_.poll_one();
   } else if (stopping_) {
-    io_.run_one_for(
-        std::chrono::microseconds(std::max<MonoUs>(stop_deadline_ - monotonic_us(), 0)));
+    const MonoUs until = node_.storage_stopped() ? stop_deadline_ : storage_deadline_;
+    io_.run_one_for(std::chrono::microseconds(std::max<MonoUs>(until - monotonic_us(), 0)));
   } else {
     io_.run_one();
   }
@@ -108,6 +124,7 @@ void Server::end_turn() {
     for (const auto& session : std::exchange(held_, {})) queue_run(*session);
   }
   run_background(now);
+  post_to_storage();
   if (node_.has_effects()) apply_effects();
   flush_queued();
   arm_timer(now);
@@ -124,8 +141,26 @@ void Server::run_background(const TimePoint& now) {
   const MonoUs until =
       now.mono_us + std::clamp(std::exchange(busy_us_, 0) / 2, kBackgroundUsMin, kBackgroundUsMax);
   do {
-    more_work_ = node_.background(now, kBackgroundUnits);
+    const bool pressed = storage_ != nullptr && storage_->queued_bytes() > kStorageBytesPressed;
+    more_work_ = node_.background(now, kBackgroundUnits, pressed);
   } while (more_work_ && monotonic_us() < until);
+}
+
+void Server::post_to_storage() {
+  if (storage_ == nullptr) return;
+  std::vector<log::Request> requests = node_.end_turn();
+  if (!requests.empty()) storage_->post(std::move(requests));
+}
+
+void Server::on_storage() {
+  node_.on_storage(storage_->take_events(), storage_->figures(), sample_clocks());
+  if (node_.committed() == flushed_commit_) return;
+  flushed_commit_ = node_.committed();
+  for (const auto& session : to_commit_) {
+    session->queued_for_commit = false;
+    if (!session->closed()) queue_flush(*session);
+  }
+  to_commit_.clear();
 }
 
 void Server::run_queued() {
@@ -150,15 +185,25 @@ void Server::flush_queued() {
 void Server::apply_effects() {
   const commands::HostEffects effects = node_.take_effects();
   for (const std::string& line : effects.log_lines) log_(line);
-  for (const ClientId id : effects.close) {
+  for (const auto& [id, reason] : effects.close) {
     const auto found = sessions_.find(id.value);
     if (found == sessions_.end()) continue;
     const auto session = found->second;
-    log_closed(session->client(), "killed");
+    log_closed(session->client(), reason);
     session->close();
+  }
+  for (const ClientId id : effects.resume) {
+    const auto found = sessions_.find(id.value);
+    if (found == sessions_.end()) continue;
+    queue_run(*found->second);
+    queue_flush(*found->second);
   }
   if (effects.sleep_us.has_value()) {
     std::this_thread::sleep_for(std::chrono::microseconds(*effects.sleep_us));
+  }
+  if (!effects.fatal.empty()) {
+    log_(fmt::format("cannot go on: {}", effects.fatal));
+    stop(1);
   }
   if (effects.shutdown.has_value()) stop(*effects.shutdown);
 }
@@ -207,6 +252,9 @@ void Server::stop(int exit_status) {
   stopping_ = true;
   exit_status_ = exit_status;
   stop_deadline_ = monotonic_us() + kStopGraceUs;
+  storage_deadline_ = monotonic_us() + kStorageGraceUs;
+  node_.stop();
+  post_to_storage();
   more_work_ = true;
   listeners_.clear();
 }

@@ -20,6 +20,7 @@
 #include "base/result.hpp"
 #include "server/net/client_session.hpp"
 #include "server/node/node.hpp"
+#include "server/node/storage_port.hpp"
 
 namespace holdfast::net {
 
@@ -35,16 +36,20 @@ class Server {
  public:
   using Log = std::function<void(const std::string& line)>;
 
-  // `figures` is written by this class and outlives it.
-  Server(asio::io_context& io, node::Node& node, NetFigures& figures, Log log);
+  // `figures` is written by this class and outlives it. `storage` is null if the node does not
+  // persist; it has been started.
+  Server(asio::io_context& io, node::Node& node, NetFigures& figures, Log log,
+         node::StoragePort* storage);
   ~Server();
 
   // Opens the listeners that the options name. An address with a leading '-' may fail.
   Result<void> listen();
   // Until stop or SHUTDOWN; returns the exit status.
   int run();
-  // Stops listening, carries out no further request, sends what is pending (at most for a second)
-  // and ends the loop.
+  // Storage has something to tell; for the handler that its wake-up posts.
+  void on_storage();
+  // Stops listening, carries out no further request, leaves the data folder clean, sends what is
+  // pending (at most for a second) and ends the loop.
   void stop(int exit_status);
 
   // --- for sessions
@@ -54,6 +59,8 @@ class Server {
   MonoUs turn_us() const { return turn_us_; }
   void queue_run(ClientSession& session);
   void queue_flush(ClientSession& session);
+  // Has output that waits for the log.
+  void queue_for_commit(ClientSession& session);
   void hold(ClientSession& session);
   void forget(ClientSession& session);
   void count_input(std::size_t bytes);
@@ -77,6 +84,7 @@ class Server {
   void turn();
   void end_turn();
   void run_background(const TimePoint& now);
+  void post_to_storage();
   void run_queued();
   void flush_queued();
   void apply_effects();
@@ -87,12 +95,15 @@ class Server {
   node::Node& node_;
   NetFigures& figures_;
   Log log_;
+  node::StoragePort* storage_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unordered_map<std::uint64_t, std::shared_ptr<ClientSession>> sessions_;
   std::vector<std::shared_ptr<ClientSession>> to_run_;
   std::vector<std::shared_ptr<ClientSession>> to_flush_;
   std::vector<std::shared_ptr<ClientSession>> turn_list_;  // scratch of run_queued and flush_queued
   std::vector<std::shared_ptr<ClientSession>> held_;
+  std::vector<std::shared_ptr<ClientSession>> to_commit_;
+  LogIndex flushed_commit_;  // as of the last look at to_commit_
   asio::steady_timer expiry_timer_;
   asio::steady_timer sweep_timer_;
   UnixMs armed_for_ = 0;  // 0 = not armed
@@ -102,7 +113,8 @@ class Server {
   MonoUs busy_us_ = 0;  // with commands, since the last background work
   bool more_work_ = false;
   bool stopping_ = false;
-  MonoUs stop_deadline_ = 0;
+  MonoUs stop_deadline_ = 0;     // for what is to be sent
+  MonoUs storage_deadline_ = 0;  // for what is to be written
   int exit_status_ = 0;
 };
 

@@ -74,18 +74,18 @@ bool make_room(commands::ServerState& state, const TimePoint& now) {
   const std::uint64_t limit = state.options.memory.maxmemory;
   if (limit == 0 || state.keyspace.used_bytes() <= limit) return true;
   if (state.options.memory.maxmemory_policy == EvictionPolicy::kNoEviction) return false;
-  for (int i = 0; i < kBatchKeys && state.keyspace.used_bytes() > limit; ++i) {
+  bool found = true;
+  for (int i = 0; i < kBatchKeys && found && state.keyspace.used_bytes() > limit; ++i) {
     const Victim victim = choose(state, now);
-    if (victim.entry == nullptr) return false;
-    if (i == 0) {  // one log entry for all
-      ++state.last_index.value;
-      state.keyspace.begin_entry(state.last_index);
-    }
+    found = victim.entry != nullptr;
+    if (!found) break;
     const std::string key(victim.entry->key());
-    state.keyspace.apply(keyspace::Delete{victim.database, key, keyspace::DeleteReason::kEvicted});
+    state.journal.emit(keyspace::Delete{victim.database, key, keyspace::DeleteReason::kEvicted},
+                       now.unix_ms, 0);
     ++state.statistics.evicted_keys;
   }
-  return true;
+  state.journal.close();  // one log entry for all
+  return found;
 }
 
 }  // namespace holdfast::node

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <utility>
 
 #include "base/check.hpp"
@@ -45,6 +46,10 @@ std::string unknown_command(resp::Arguments arguments) {
                      shown(arguments[0], 128), beginning);
 }
 
+bool writes_data(const CommandSpec& spec) {
+  return spec.has(Flag::kWrite) || spec.has(Flag::kMayReplicate);
+}
+
 bool looks_like_http(std::string_view name) {
   return equals_ignoring_case(name, "post") || equals_ignoring_case(name, "host:");
 }
@@ -53,7 +58,9 @@ bool looks_like_http(std::string_view name) {
 
 Node::Node(config::Options options, std::uint64_t seed, std::string run_id,
            const TimePoint& started, commands::Host& host)
-    : state_(std::move(options), seed, std::move(run_id), started, host), newest_(started) {}
+    : state_(std::move(options), seed, std::move(run_id), started, host),
+      persistence_(state_),
+      newest_(started) {}
 
 Node::~Node() = default;
 
@@ -88,6 +95,7 @@ TimePoint Node::command_time(const TimePoint& sampled) {
 Step Node::run_one(Client& client, const TimePoint& sampled) {
   const TimePoint now = command_time(sampled);
   if (client.fate != Fate::kOpen) return Step::kClosing;
+  if (client.awaits_snapshot) return Step::kAwaits;
   if (!client.held) {
     switch (client.parser.next()) {
       case resp::ParseStatus::kNeedMore:
@@ -179,15 +187,12 @@ bool Node::must_wait(const Client& client, const CommandSpec& spec, UnixMs now) 
     case commands::PauseMode::kWrites:
       break;
   }
-  const auto writes = [](const CommandSpec& one) {
-    return one.has(Flag::kWrite) || one.has(Flag::kMayReplicate);
-  };
   if (client.transaction.active && spec.name == "exec") {
     const auto& queue = client.transaction.queue;
     return std::any_of(queue.begin(), queue.end(),
-                       [&](const auto& queued) { return writes(*queued.spec); });
+                       [](const auto& queued) { return writes_data(*queued.spec); });
   }
-  return !client.transaction.active && writes(spec);
+  return !client.transaction.active && writes_data(spec);
 }
 
 Step Node::dispatch(Client& client, const TimePoint& now) {
@@ -213,6 +218,7 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
     refuse(client, spec, "ERR Command not allowed inside a transaction");
     return Step::kRan;
   }
+  if (refused_for_state(client, *spec)) return Step::kRan;
   if (state_.options.memory.maxmemory > 0 && refused_for_memory(client, *spec, now))
     return Step::kRan;
   if (must_wait(client, *spec, now.unix_ms)) {
@@ -225,6 +231,27 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
   }
   run(client, *spec, arguments, now);
   return client.fate == Fate::kOpen ? Step::kRan : Step::kClosing;
+}
+
+std::string Node::misconfigured() const {
+  return "MISCONF Errors writing to the AOF file: " + state_.persistence.disk_error;
+}
+
+bool Node::refused_for_state(Client& client, const CommandSpec& spec) {
+  const commands::PersistenceState& persistence = state_.persistence;
+  if (persistence.loading && !spec.has(Flag::kLoading)) [[unlikely]] {
+    refuse(client, &spec, "LOADING Redis is loading the dataset in memory");
+    return true;
+  }
+  if (persistence.disk_error.empty()) [[likely]]
+    return false;
+  const client::Transaction& transaction = client.transaction;
+  const bool writes =
+      spec.has(Flag::kWrite) || spec.name == "ping" ||
+      (spec.name == "exec" && std::any_of(transaction.queue.begin(), transaction.queue.end(),
+                                          [](const auto& one) { return writes_data(*one.spec); }));
+  if (writes) refuse(client, &spec, misconfigured());
+  return writes;
 }
 
 // As in Redis: with no room at all a transaction takes no further command, whatever it does, since
@@ -266,26 +293,39 @@ void Node::run(Client& client, const CommandSpec& spec, resp::Arguments argument
                const TimePoint& now) {
   if (client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kSkipping;
   const bool silent = client.reply_mode != ReplyMode::kOn;
-  CommandContext ctx(state_, client, spec, arguments, now, silent ? discarded_ : client.output);
+  // While the disk fails, a reply that depends on what is not persisted gives way to an error.
+  const bool apart = silent || !state_.persistence.disk_error.empty();
+  const std::size_t begin = client.output.position();
+  CommandContext ctx(state_, client, spec, arguments, now, apart ? discarded_ : client.output);
   client.last_command = &spec;
   ++client.commands_processed;
   spec.handler(ctx);
+  state_.journal.close();
   client.ran = &spec;
   ++state_.statistics.commands_processed;
   commands::CommandStatistics& statistics = state_.statistics.by_command[spec.number];
   ++statistics.calls;
   if (ctx.failed()) ++statistics.failed;
-  if (silent) {
-    if (client.reply_mode == ReplyMode::kOn) {  // CLIENT REPLY ON answers
-      std::string_view part;
-      while (discarded_.gather(&part, 1, discarded_.pending_bytes()) > 0) {
-        client.output.append(part);
-        discarded_.consume(part.size());
-      }
-    }
+  if (silent && client.reply_mode != ReplyMode::kOn) {  // CLIENT REPLY ON answers
     discarded_.clear();
-    if (client.reply_mode == ReplyMode::kSkipping) client.reply_mode = ReplyMode::kOn;
+  } else {
+    settle(client, ctx, begin, apart);
   }
+  if (client.reply_mode == ReplyMode::kSkipping) client.reply_mode = ReplyMode::kOn;
+}
+
+// What the reply depends on decides when it leaves. `apart`: it lies in a buffer of its own.
+void Node::settle(Client& client, const CommandContext& ctx, std::size_t begin, bool apart) {
+  const LogIndex own = ctx.mutations_emitted() > 0 ? state_.journal.last_index() : LogIndex{0};
+  const LogIndex index = std::max(own, ctx.dependency());
+  const bool waits = index > committed();
+  if (apart && waits && !state_.persistence.disk_error.empty()) {
+    discarded_.clear();
+    resp::ReplyWriter(client.output, client.version).error(misconfigured());
+    return;
+  }
+  if (apart) discarded_.move_to(client.output);
+  if (waits) client.output.depend_on(begin, index);
 }
 
 void Node::note_duration(Client& client, std::int64_t duration_us, const TimePoint& now) {
@@ -310,14 +350,12 @@ std::size_t Node::expire_due(const TimePoint& now, std::size_t keys_max) {
     while (expired < keys_max && table.next_due() <= now.unix_ms) {
       const std::size_t count =
           table.collect_due(now.unix_ms, due.data(), std::min(due.size(), keys_max - expired));
-      if (count > 0) {
-        ++state_.last_index.value;
-        state_.keyspace.begin_entry(state_.last_index);
-      }
       for (std::size_t i = 0; i < count; ++i) {
-        state_.keyspace.apply(
-            keyspace::Delete{database, due[i]->key(), keyspace::DeleteReason::kExpired});
+        state_.journal.emit(
+            keyspace::Delete{database, due[i]->key(), keyspace::DeleteReason::kExpired},
+            now.unix_ms, 0);
       }
+      state_.journal.close();
       state_.statistics.expired_keys += count;
       expired += std::max<std::size_t>(count, 1);
     }
@@ -325,14 +363,72 @@ std::size_t Node::expire_due(const TimePoint& now, std::size_t keys_max) {
   return expired;
 }
 
-bool Node::background(const TimePoint& sampled, std::size_t units) {
+bool Node::background(const TimePoint& sampled, std::size_t units, bool storage_pressed) {
   const TimePoint now = command_time(sampled);
   update_rates(now);
-  const std::size_t expired = expire_due(now, units);
-  bool more = state_.keyspace.next_due() <= now.unix_ms;
+  if (stopping_) return false;
+  Persistence::Outcome outcome;
+  bool more = persistence_.slice(now, units, storage_pressed, outcome);
+  more |= persistence_.drop_spent(units);
+  carry_out(std::move(outcome));
+  std::size_t expired = 0;
+  if (accepts_entries()) {
+    expired = expire_due(now, units);
+    more |= state_.keyspace.next_due() <= now.unix_ms;
+  }
   more |= state_.keyspace.free_slice(committed(), units);
   if (!more && expired == 0) state_.keyspace.compact_slice(kSegmentsPerCompaction);
   return more;
+}
+
+std::vector<log::Request> Node::end_turn() {
+  if (!persists()) return {};
+  if (!stopping_) persistence_.seal();
+  return persistence_.take_requests();
+}
+
+void Node::on_storage(log::StorageEvents events, const log::StorageFigures& figures,
+                      const TimePoint& sampled) {
+  persistence_.show(figures);
+  carry_out(persistence_.on_events(std::move(events), command_time(sampled)));
+}
+
+void Node::stop() {
+  if (std::exchange(stopping_, true) || !persists()) return;
+  persistence_.stop();
+}
+
+void Node::carry_out(Persistence::Outcome outcome) {
+  auto& effects = state_.effects;
+  std::move(outcome.log.begin(), outcome.log.end(), std::back_inserter(effects.log_lines));
+  if (!outcome.fatal.empty()) effects.fatal = std::move(outcome.fatal);
+  if (outcome.time > newest_.unix_ms) {
+    newest_.unix_ms = outcome.time;
+    newest_.unix_us = outcome.time * 1000;
+  }
+  if (outcome.disk_failed) {
+    // Nobody knows whether what these wait for will last. As after a crash: the connection ends,
+    // and who sends the request again is told that writes are refused.
+    state_.clients.for_each([&](Client& client) {
+      if (client.output.sendable_bytes(committed()) < client.output.pending_bytes())
+        effects.close.push_back({client.id, "write_uncertain"});
+    });
+  }
+  if (outcome.snapshot_ended) answer_saves();
+}
+
+void Node::answer_saves() {
+  state_.clients.for_each([this](Client& client) {
+    if (!std::exchange(client.awaits_snapshot, false)) return;
+    state_.effects.resume.push_back(client.id);
+    if (client.reply_mode != ReplyMode::kOn) return;
+    resp::ReplyWriter reply(client.output, client.version);
+    if (state_.persistence.last_snapshot_ok) {
+      reply.ok();
+    } else {
+      reply.error("ERR the snapshot could not be saved, the server's log says why");
+    }
+  });
 }
 
 void Node::update_rates(const TimePoint& now) {
@@ -352,7 +448,8 @@ void Node::update_rates(const TimePoint& now) {
 bool Node::has_effects() const {
   const commands::HostEffects& effects = state_.effects;
   return !effects.close.empty() || effects.options_changed || effects.shutdown.has_value() ||
-         effects.sleep_us.has_value() || !effects.log_lines.empty();
+         !effects.resume.empty() || effects.sleep_us.has_value() || !effects.log_lines.empty() ||
+         !effects.fatal.empty();
 }
 
 commands::HostEffects Node::take_effects() {

@@ -9,14 +9,16 @@
 // makes of it.
 //
 // One turn of the caller: for each client with input `run_one` until it says that there is no more
-// (or its budget is used up), then `background` once, then write every client's sendable output up
-// to `committed()`. Not thread-safe.
+// (or its budget is used up), then `background` once, then `end_turn`, whose requests go to
+// storage, then write every client's sendable output up to `committed()`. What storage says comes
+// back by `on_storage`. Not thread-safe.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/time.hpp"
@@ -24,6 +26,11 @@
 #include "server/client/client.hpp"
 #include "server/commands/host.hpp"
 #include "server/commands/server_state.hpp"
+#include "server/node/persistence.hpp"
+
+namespace holdfast::commands {
+class CommandContext;
+}
 
 namespace holdfast::node {
 
@@ -31,6 +38,7 @@ enum class Step {
   kRan,       // one request was carried out (or refused); there may be another
   kNeedMore,  // no complete request is left
   kHeld,      // CLIENT PAUSE: the request waits; try again when `paused` says no
+  kAwaits,    // SAVE: its reply is still to come, the client is in effects.resume then
   kClosing,   // see client.fate
 };
 
@@ -53,14 +61,23 @@ class Node {
 
   // Expiry, freeing and compaction, at most about `units` of work (a unit is about one key). True:
   // there is more to do at once, call again soon.
-  bool background(const TimePoint& sampled, std::size_t units);
+  // `storage_pressed`: storage has much to write already.
+  bool background(const TimePoint& sampled, std::size_t units, bool storage_pressed = false);
+  // What storage is to do, in order. Without persistence: nothing, ever.
+  std::vector<log::Request> end_turn();
+  void on_storage(log::StorageEvents events, const log::StorageFigures& figures,
+                  const TimePoint& sampled);
+  bool persists() const { return state_.persistence.enabled; }
+  // Nothing is carried out any more; the next end_turn asks storage to end.
+  void stop();
+  bool storage_stopped() const { return !persists() || persistence_.stopped(); }
   // The earliest command time at which `background` may have something new to do.
   UnixMs next_due() const { return state_.keyspace.next_due(); }
   UnixMs pause_end() const { return state_.pause.until; }
   bool paused(UnixMs now) const { return state_.pause.at(now) != commands::PauseMode::kNone; }
 
   // Everything up to here may be shown to clients.
-  LogIndex committed() const { return state_.last_index; }
+  LogIndex committed() const { return persistence_.committed(); }
 
   commands::HostEffects take_effects();
   bool has_effects() const;
@@ -80,12 +97,24 @@ class Node {
   bool must_wait(const client::Client& client, const commands::CommandSpec& spec, UnixMs now) const;
   std::size_t expire_due(const TimePoint& now, std::size_t keys_max);
   void update_rates(const TimePoint& now);
+  std::string misconfigured() const;
+  // Entries can be made now: data is there, and the disk takes them.
+  bool accepts_entries() const {
+    return !state_.persistence.loading && state_.persistence.disk_error.empty();
+  }
+  bool refused_for_state(client::Client& client, const commands::CommandSpec& spec);
+  void settle(client::Client& client, const commands::CommandContext& ctx, std::size_t begin,
+              bool apart);
+  void carry_out(Persistence::Outcome outcome);
+  void answer_saves();
 
   commands::ServerState state_;
+  Persistence persistence_;
   TimePoint newest_;              // command time
   resp::OutputBuffer discarded_;  // replies that nobody wants
   MonoUs rate_sampled_us_ = 0;
   std::uint64_t rate_sampled_commands_ = 0;
+  bool stopping_ = false;
 };
 
 }  // namespace holdfast::node

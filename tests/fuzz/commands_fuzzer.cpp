@@ -178,6 +178,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   NoHost host;
   TimePoint now{1'700'000'000'000, 1'000'000, 1'700'000'000'000'000};
   config::Options options;
+  options.persistence.enabled = false;
   options.debug.enable_debug_command = true;
   node::Node node(options, input.byte(), std::string(40, 'a'), now, host);
   std::array<Session, 3> sessions = {Session(node, now), Session(node, now), Session(node, now)};
@@ -220,8 +221,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     }
   }
   // Everything goes, and the accounting must agree.
-  node.state().keyspace.begin_entry(node.committed());
-  node.state().keyspace.apply(keyspace::Flush{});
+  node.state().journal.emit(keyspace::Flush{}, 0, 0);
+  node.state().journal.close();
   while (node.state().keyspace.free_slice(node.committed(), 1'000'000)) {
   }
   keyspace::Keyspace empty(16, 1);

@@ -68,7 +68,8 @@ class Server {
       spec->handler(context);
       last_emitted = context.mutations_emitted();
     }
-    state.keyspace.free_slice(state.last_index, 1'000'000);
+    state.journal.close();
+    state.keyspace.free_slice(state.journal.last_index(), 1'000'000);
     return take_output(who);
   }
 

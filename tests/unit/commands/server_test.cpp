@@ -182,9 +182,8 @@ TEST_CASE("a lone node has no replicas, saves nothing and is no cluster", "[serv
   CHECK(server.run({"REPLICAOF", "a", "70000"}) == error("ERR Invalid master port"));
   CHECK(server.run({"SLAVEOF", "a", "6379"}).rfind("-ERR This server has no replication yet", 0) ==
         0);
-  CHECK(server.run({"SAVE"}).rfind("-ERR This server has no persistence yet", 0) == 0);
-  CHECK(server.run({"BGSAVE", "SCHEDULE"}).rfind("-ERR This server has no persistence yet", 0) ==
-        0);
+  CHECK(server.run({"SAVE"}).rfind("-ERR persistence is off", 0) == 0);
+  CHECK(server.run({"BGSAVE", "SCHEDULE"}).rfind("-ERR persistence is off", 0) == 0);
   CHECK(server.run({"LASTSAVE"}) == number(1'700'000'000));
   for (const std::string name : {"READONLY", "READWRITE", "ASKING"}) {
     CHECK(server.run({name}) == error("ERR This instance has cluster support disabled"));

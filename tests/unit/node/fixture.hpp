@@ -33,9 +33,18 @@ inline std::string request(const std::vector<std::string>& words) {
   return text;
 }
 
+// Whatever else is set: no data folder.
+inline config::Options in_memory(config::Options options = {}) {
+  options.persistence.enabled = false;
+  return options;
+}
+
 class Harness {
  public:
-  explicit Harness(config::Options options = {})
+  explicit Harness(config::Options options = {}) : Harness(Persisting{}, in_memory(options)) {}
+  // The test plays the part of storage.
+  struct Persisting {};
+  Harness(Persisting, config::Options options)
       : now{1'700'000'000'000, 1'000'000, 1'700'000'000'000'000},
         node(std::move(options), 1, std::string(40, 'a'), now, host),
         client(&connect()) {}

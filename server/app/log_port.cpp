@@ -1,0 +1,55 @@
+#include "server/app/log_port.hpp"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "replication/log/cipher.hpp"
+#include "server/storage/machine.hpp"
+#include "server/storage/posix_file_system.hpp"
+
+namespace holdfast::app {
+
+namespace {
+
+log::FsyncMode mode_of(config::LogFsync fsync) {
+  switch (fsync) {
+    case config::LogFsync::kAlways:
+      return log::FsyncMode::kAlways;
+    case config::LogFsync::kNo:
+      return log::FsyncMode::kNo;
+    case config::LogFsync::kEverySecond:
+      break;
+  }
+  return log::FsyncMode::kEverySecond;
+}
+
+}  // namespace
+
+Result<log::StorageOptions> storage_options(const config::Options& options) {
+  const config::PersistenceOptions& persistence = options.persistence;
+  log::StorageOptions storage;
+  storage.folder = ".";  // the process works in server.dir
+  storage.fsync_mode = mode_of(persistence.log_fsync);
+  storage.snapshot_packing =
+      persistence.snapshot_compression ? log::Packing::kZstd : log::Packing::kPlain;
+  storage.snapshots_kept = static_cast<std::uint32_t>(persistence.snapshots_kept);
+  storage.segment_bytes_max = persistence.segment_bytes;
+  auto keys = log::parse_key_ring(persistence.encryption_key);
+  if (!keys) {
+    return fail(fmt::format("{}: {}",
+                            persistence.encryption_key_file.empty()
+                                ? "environment HOLDFAST_ENCRYPTION_KEY"
+                                : "persistence.encryption_key_file",
+                            keys.error().message));
+  }
+  storage.keys = std::move(*keys);
+  storage.next_salt = storage::random_salt;
+  storage.boot_id = storage::machine_boot_id();
+  return storage;
+}
+
+LogPort::LogPort(log::StorageOptions options, std::function<void()> wake)
+    : thread_(std::make_unique<storage::PosixFileSystem>(), std::move(options), std::move(wake)) {}
+
+}  // namespace holdfast::app

@@ -1,0 +1,37 @@
+// LogPort runs the storage of the data folder on the log thread and is the node's way to it.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "base/result.hpp"
+#include "config/options/options.hpp"
+#include "replication/log/storage.hpp"
+#include "server/node/storage_port.hpp"
+#include "server/storage/log_thread.hpp"
+
+namespace holdfast::app {
+
+// What storage is told of the options. The error names the option.
+Result<log::StorageOptions> storage_options(const config::Options& options);
+
+class LogPort : public node::StoragePort {
+ public:
+  // Starts the thread. `wake` is called on it when there are events to take.
+  LogPort(log::StorageOptions options, std::function<void()> wake);
+
+  void post(std::vector<log::Request> requests) override { thread_.post(std::move(requests)); }
+  log::StorageEvents take_events() override { return thread_.take_events(); }
+  log::StorageFigures figures() override { return thread_.figures(); }
+  std::uint64_t queued_bytes() const override { return thread_.queued_bytes(); }
+
+  // False: the disk does not answer within the bound.
+  bool stop(std::chrono::milliseconds bound) { return thread_.stop(bound); }
+
+ private:
+  storage::LogThread thread_;
+};
+
+}  // namespace holdfast::app

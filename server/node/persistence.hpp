@@ -1,0 +1,127 @@
+// Persistence is the node's half of its data folder: it turns closed entries into appends, knows
+// what is committed, loads what a former life left, takes snapshots in slices, and refuses writes
+// while the disk does.
+//
+// It is a function of events: requests go to storage by `take_requests`, events come back by
+// `on_events`. On a lone node an entry is committed when it is persisted. With persistence off
+// there is no storage, and everything is committed at once.
+//
+// Order that the caller keeps: `seal` at the end of each turn, then `take_requests`. Not
+// thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/block_queue.hpp"
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "replication/log/storage.hpp"
+#include "server/commands/server_state.hpp"
+#include "server/node/loader.hpp"
+#include "server/node/snapshot_encoder.hpp"
+
+namespace holdfast::node {
+
+class Persistence {
+ public:
+  // Storage has been told to start; loading begins with its first event.
+  explicit Persistence(commands::ServerState& state);
+
+  // Everything up to here may be shown to clients.
+  LogIndex committed() const {
+    return state_.persistence.enabled ? committed_ : state_.journal.last_index();
+  }
+
+  // The open turn's entries become one append. REQUIRES: no entry is open.
+  void seal();
+  // Appends come first: a snapshot's blocks do not delay them.
+  std::vector<log::Request> take_requests();
+
+  // What became of it all; the caller hears afterwards of clients that must be told (see Outcome).
+  struct Outcome {
+    UnixMs time = 0;               // command time may not be below it; 0: no news
+    bool loaded = false;           // loading has just ended
+    bool disk_failed = false;      // writes under way are uncertain from now on
+    bool snapshot_ended = false;   // well or not
+    std::string fatal;             // not empty: the node cannot go on, for this reason
+    std::vector<std::string> log;  // lines
+  };
+  Outcome on_events(log::StorageEvents events, const TimePoint& now);
+  void show(const log::StorageFigures& figures);
+  // Drops what storage needs no more, a bounded number a call. True: there is more.
+  bool drop_spent(std::size_t units);
+
+  // Loading, or a snapshot that is due or under way. `pressed`: storage has much to write already.
+  // True: there is more to do at once.
+  bool slice(const TimePoint& now, std::size_t units, bool pressed, Outcome& outcome);
+
+  // The last request: sync and leave the folder clean. Nothing may be emitted afterwards.
+  void stop();
+  bool stopped() const { return stopped_; }
+
+ private:
+  struct Pending {
+    log::WriteNumber write = 0;
+    LogIndex last;
+  };
+
+  void ask_for_blocks();
+  bool load_slice(const TimePoint& now, std::size_t units, Outcome& outcome);
+  bool snapshot_is_due(const TimePoint& now) const;
+  void begin_snapshot(const TimePoint& now);
+  bool snapshot_slice(const TimePoint& now, std::size_t units, bool pressed);
+  void abandon_snapshot();
+  void pass_blocks_on();
+  void options_changed();
+
+  void on(log::Recovered event, const TimePoint& now, Outcome& outcome);
+  void on(log::LoadedBlock event, const TimePoint& now, Outcome& outcome);
+  void on(log::Loaded event, const TimePoint& now, Outcome& outcome);
+  void on(log::Refused event, const TimePoint& now, Outcome& outcome);
+  void on(log::Persisted event, const TimePoint& now, Outcome& outcome);
+  void on(log::RecordSaved event, const TimePoint& now, Outcome& outcome);
+  void on(log::Failed event, const TimePoint& now, Outcome& outcome);
+  void on(log::Healthy event, const TimePoint& now, Outcome& outcome);
+  void on(log::SnapshotDone event, const TimePoint& now, Outcome& outcome);
+  void on(log::SnapshotFailed event, const TimePoint& now, Outcome& outcome);
+  void on(log::EntriesRead event, const TimePoint& now, Outcome& outcome);
+  void on(log::Note event, const TimePoint& now, Outcome& outcome);
+  void on(log::Stopped event, const TimePoint& now, Outcome& outcome);
+
+  commands::ServerState& state_;
+  std::vector<log::Request> appends_;
+  std::vector<log::Request> others_;
+  log::WriteNumber last_write_ = 0;
+  BlockQueue<Pending> pending_;  // appends that are not persisted yet
+  LogIndex committed_;
+  Term term_{1};
+  UnixMs last_time_ = 0;  // of the last entry
+  log::FsyncMode mode_;   // that storage was told
+  bool stopped_ = false;
+  std::deque<std::vector<log::Entry>> spent_entries_;
+  std::deque<Rope> spent_ropes_;
+
+  // While loading:
+  std::optional<Loader> loader_;
+  LogIndex recovered_last_;
+  bool all_read_ = false;
+  std::size_t blocks_asked_ = 0;
+
+  // While a snapshot is taken:
+  enum class Phase { kNone, kWalking, kAwaitsCommit, kFinishing };
+  Phase phase_ = Phase::kNone;
+  SnapshotEncoder encoder_;
+  LogIndex snapshot_index_;
+  std::uint64_t snapshot_mutations_ = 0;
+  std::uint64_t log_bytes_since_snapshot_ = 0;  // since one began
+  MonoUs snapshot_begun_us_ = 0;
+  MonoUs snapshot_not_before_us_ = 0;  // after one that failed
+  MonoUs snapshot_ended_us_ = 0;
+};
+
+}  // namespace holdfast::node
