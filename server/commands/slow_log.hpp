@@ -1,5 +1,5 @@
 // SlowLog keeps the latest commands that took longer than slowlog-log-slower-than. Arguments are
-// cut as in Redis: 32 of them, 128 bytes each.
+// cut as in Redis: 32 of them, 128 bytes each; passwords are not kept.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "protocol/resp/request_parser.hpp"
+#include "server/commands/spec.hpp"
 
 namespace holdfast::commands {
 
@@ -22,8 +23,9 @@ struct SlowLogEntry {
 
 class SlowLog {
  public:
-  void add(resp::Arguments arguments, std::int64_t unix_s, std::int64_t duration_us,
-           std::string peer_address, std::string client_name, std::size_t length_max);
+  void add(const CommandSpec& spec, resp::Arguments arguments, std::int64_t unix_s,
+           std::int64_t duration_us, std::string peer_address, std::string client_name,
+           std::size_t length_max);
   void reset() { entries_.clear(); }
   const std::deque<SlowLogEntry>& entries() const { return entries_; }  // newest first
 

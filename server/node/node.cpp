@@ -334,8 +334,11 @@ void Node::note_duration(Client& client, std::int64_t duration_us, const TimePoi
   state_.statistics.by_command[spec->number].microseconds +=
       static_cast<std::uint64_t>(duration_us);
   const std::int64_t threshold = state_.options.slowlog.slower_than_us;
-  if (threshold >= 0 && duration_us >= threshold && !spec->has(Flag::kSkipSlowlog)) [[unlikely]] {
-    state_.slow_log.add(client.parser.arguments(), now.unix_ms / 1000, duration_us,
+  // EXEC says in COMMAND INFO that it is skipped, as in Redis, which times the commands in it one
+  // by one. Nobody does here, and what a slow transaction did must show.
+  const bool skipped = spec->has(Flag::kSkipSlowlog) && spec->name != "exec";
+  if (threshold >= 0 && duration_us >= threshold && !skipped) [[unlikely]] {
+    state_.slow_log.add(*spec, client.parser.arguments(), now.unix_ms / 1000, duration_us,
                         client.info.peer_address, client.name,
                         static_cast<std::size_t>(state_.options.slowlog.max_len));
   }

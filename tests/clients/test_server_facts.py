@@ -172,6 +172,19 @@ def test_slowlog_shape(server):
         connection.call("SLOWLOG", "RESET")
 
 
+def test_slowlog_keeps_no_passwords(server):
+    calls = [["AUTH", "secret"], ["AUTH", "default", "secret"], ["HELLO", "2", "AUTH", "default", "secret", "SETNAME", "n"],
+             ["CONFIG", "SET", "requirepass", "secret"], ["CONFIG", "SET", "requirepass", ""]]
+    with server.connect() as connection:
+        connection.pipeline([["CONFIG", "SET", "slowlog-log-slower-than", "0"], ["SLOWLOG", "RESET"], *calls])
+        seen = [entry[3] for entry in reversed(connection.call("SLOWLOG", "GET", "-1"))][-len(calls):]
+        connection.pipeline([["CONFIG", "SET", "slowlog-log-slower-than", "10000"], ["SLOWLOG", "RESET"]])
+    hidden = b"(redacted)"
+    assert seen == [[b"AUTH", hidden], [b"AUTH", hidden, hidden],
+                    [b"HELLO", b"2", b"AUTH", hidden, hidden, b"SETNAME", b"n"],
+                    [b"CONFIG", b"SET", b"requirepass", hidden], [b"CONFIG", b"SET", b"requirepass", hidden]]
+
+
 def test_role_of_a_lone_node(server):
     assert server.call("ROLE")[0] == b"master"
     role = server.call("ROLE")

@@ -132,7 +132,8 @@ TEST_CASE("SLOWLOG GET shows the newest first, ten unless told", "[server]") {
   const std::string word = "PING";
   const resp::Argument argument{word, nullptr};
   for (int i = 0; i < 12; ++i)
-    server.state.slow_log.add({&argument, 1}, 1000, 20 + i, "127.0.0.1:1", "web", 128);
+    server.state.slow_log.add(*find_command("ping"), {&argument, 1}, 1000, 20 + i, "127.0.0.1:1",
+                              "web", 128);
   CHECK(server.run({"SLOWLOG", "LEN"}) == number(12));
   CHECK(server.run({"SLOWLOG", "GET", "1"}) == "*1\r\n*6\r\n" + number(11) + number(1000) +
                                                    number(31) + "*1\r\n" + bulk("PING") +
@@ -143,6 +144,31 @@ TEST_CASE("SLOWLOG GET shows the newest first, ten unless told", "[server]") {
         error("ERR count should be greater than or equal to -1"));
   CHECK(server.run({"SLOWLOG", "RESET"}) == kOk);
   CHECK(server.run({"SLOWLOG", "LEN"}) == number(0));
+}
+
+TEST_CASE("SLOWLOG keeps no passwords", "[server]") {
+  Server server;
+  const auto kept = [&](const CommandSpec* spec, const std::vector<std::string>& words) {
+    REQUIRE(spec != nullptr);
+    std::vector<resp::Argument> arguments;
+    for (const std::string& word : words) arguments.push_back({word, nullptr});
+    server.state.slow_log.add(*spec, arguments, 1000, 20, "127.0.0.1:1", "", 128);
+    return server.state.slow_log.entries().front().arguments;
+  };
+  using Words = std::vector<std::string>;
+  const std::string x = "(redacted)";
+  CHECK(kept(find_command("auth"), {"AUTH", "pw"}) == Words{"AUTH", x});
+  CHECK(kept(find_command("auth"), {"AUTH", "me", "pw"}) == Words{"AUTH", x, x});
+  CHECK(kept(find_command("hello"), {"HELLO", "3", "SETNAME", "auth", "Auth", "me", "pw"}) ==
+        Words{"HELLO", "3", "SETNAME", "auth", "Auth", x, x});
+  CHECK(kept(find_command("hello"), {"HELLO", "3", "AUTH", "me", "pw", "SETNAME", "n"}) ==
+        Words{"HELLO", "3", "AUTH", x, x, "SETNAME", "n"});
+  const CommandSpec* config_set = find_subcommand(*find_command("config"), "set");
+  CHECK(
+      kept(config_set, {"CONFIG", "SET", "timeout", "5", "RequirePass", "pw", "masterauth", ""}) ==
+      Words{"CONFIG", "SET", "timeout", "5", "RequirePass", x, "masterauth", x});
+  CHECK(kept(config_set, {"CONFIG", "SET", "timeout", "requirepass", "timeout", "5"}) ==
+        Words{"CONFIG", "SET", "timeout", "requirepass", "timeout", "5"});
 }
 
 TEST_CASE("DEBUG is refused unless allowed", "[server]") {
