@@ -146,4 +146,4 @@ def holdfast_kind(binary):
                          "    ./scripts/up        (installs what is missing, builds, starts the server), or\n"
                          "    cmake --preset release && cmake --build --preset release\n"
                          "or name another one with --binary.")
-    return ServerKind("holdfast", os.path.abspath(binary), [])
+    return ServerKind("holdfast", os.path.abspath(binary), ["--set", "persistence.enabled=no"])

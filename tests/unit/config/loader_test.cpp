@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "config/loader/example.hpp"
+#include "config/options/config_access.hpp"
 #include "config/options/option_values.hpp"
 
 namespace holdfast::config {
@@ -285,10 +286,45 @@ TEST_CASE("addresses are repeated or given in a row, as redis-server takes them"
 
 TEST_CASE("redis-server's own parameters are taken when they say what is so anyway", "[config]") {
   Loading loading;
-  CHECK(loading.load({"--save", "", "--appendonly", "no", "--port", "1"})->options.server.port ==
-        1);
-  CHECK(loading.error({"--appendonly", "yes"}) ==
-        "--appendonly: 'yes' is not allowed; Holdfast has no such setting, it is always 'no'");
+  CHECK(loading.load({"--daemonize", "no", "--hz", "10", "--port", "1"})->options.server.port == 1);
+  CHECK(loading.error({"--daemonize", "yes"}) ==
+        "--daemonize: 'yes' is not allowed; Holdfast has no such setting, it is always 'no'");
+}
+
+TEST_CASE("redis-server's words for persistence are taken", "[config]") {
+  Loading loading;
+  const auto off = loading.load({"--save", "", "--appendonly", "no"});
+  CHECK_FALSE(off->options.persistence.enabled);
+  CHECK(off->options.persistence.snapshot_schedule.rules.empty());
+  const auto on = loading.load({"--save", "3600 1 300 100", "--appendfsync", "always"});
+  CHECK(on->options.persistence.enabled);
+  CHECK(on->options.persistence.log_fsync == LogFsync::kAlways);
+  const std::vector<SnapshotSchedule::Rule> rules{{3600, 1}, {300, 100}};
+  CHECK(on->options.persistence.snapshot_schedule.rules == rules);
+  for (const std::string wrong : {"1", "1 2 3", "0 1", "a 1", "1 -1"})
+    CHECK(loading.error({"--save", wrong}).find("'<seconds> <changes>', repeated") !=
+          std::string::npos);
+}
+
+TEST_CASE("'persistence: off' stands for the whole section", "[config]") {
+  Loading loading;
+  const std::string path = loading.file("off.yaml", "persistence: off\nserver:\n  port: 7\n");
+  const auto outcome = loading.load({path});
+  CHECK_FALSE(outcome->options.persistence.enabled);
+  CHECK(outcome->options.server.port == 7);
+  CHECK(loading.yaml_error("persistence: perhaps\n").find("must be on, off") != std::string::npos);
+}
+
+TEST_CASE("the encryption key comes from a file or the environment, and CONFIG does not show it",
+          "[config]") {
+  Loading loading;
+  const std::string key(64, 'a');
+  const std::string path = loading.file("key", key + "\n");
+  const auto outcome = loading.load({"--set", "persistence.encryption_key_file=" + path});
+  CHECK(outcome->options.persistence.encryption_key == key + "\n");
+  const std::string_view everything[] = {"*"};
+  for (const auto& answer : config_get(outcome->options, everything))
+    CHECK(answer.value.find(key) == std::string::npos);
 }
 
 TEST_CASE("a wrong command line is refused", "[config]") {
