@@ -141,7 +141,7 @@ Result<std::vector<const OptionRow*>> config_set(
       return set_failed(parameter.name, "can't set immutable config");
     }
     for (const Parameter& other : parameters) {
-      if (other.name == parameter.name) return set_failed(parameter.name, "duplicate parameter");
+      if (other.name == parameter.name) return set_failed(name, "duplicate parameter");
     }
     parameters.push_back(parameter);
   }

@@ -87,7 +87,7 @@ void memory_section(Facts& facts) {
     facts.add(fmt::format("{}_human", name), human_bytes(bytes));
   };
   const std::uint64_t used = facts.server.keyspace.used_bytes();
-  const std::uint64_t peak = std::max(used, facts.server.statistics.used_bytes_peak);
+  const std::uint64_t peak = facts.server.statistics.note_used(used);
   std::uint64_t overhead = 0;
   for (keyspace::DatabaseIndex i = 0; i < facts.server.keyspace.database_count(); ++i) {
     overhead += facts.server.keyspace.table(i).memory_bytes();
@@ -98,7 +98,7 @@ void memory_section(Facts& facts) {
     client_bytes += sizeof(one) + one.parser.memory_bytes() + one.output.memory_bytes();
   });
   const std::uint64_t resident = facts.host.resident_bytes;
-  const std::uint64_t resident_heap = facts.server.keyspace.resident_bytes();
+  const std::uint64_t slack = facts.server.keyspace.slack_bytes();
   with_human("used_memory", used);
   with_human("used_memory_rss", resident);
   with_human("used_memory_peak", peak);
@@ -108,8 +108,8 @@ void memory_section(Facts& facts) {
   facts.add("used_memory_dataset", used - overhead);
   facts.add("used_memory_dataset_perc", fmt::format("{:.2f}%", 100 * ratio(used - overhead, used)));
   facts.add("allocator_allocated", used);
-  facts.add("allocator_active", resident_heap);
-  facts.add("allocator_resident", resident_heap);
+  facts.add("allocator_active", used + slack);
+  facts.add("allocator_resident", used + slack);
   with_human("total_system_memory", facts.host.system_memory_bytes);
   facts.zeros({"used_memory_lua", "used_memory_vm_eval"});
   facts.add("used_memory_lua_human", "0B");
@@ -122,8 +122,8 @@ void memory_section(Facts& facts) {
   facts.add(
       "maxmemory_policy",
       config::format_value(*config::find_by_path("memory.maxmemory_policy"), facts.server.options));
-  facts.add("allocator_frag_ratio", fmt::format("{:.2f}", ratio(resident_heap, used)));
-  facts.add("allocator_frag_bytes", resident_heap - std::min(resident_heap, used));
+  facts.add("allocator_frag_ratio", fmt::format("{:.2f}", ratio(used + slack, used)));
+  facts.add("allocator_frag_bytes", slack);
   facts.add("mem_fragmentation_ratio", fmt::format("{:.2f}", ratio(resident, used)));
   facts.add("mem_fragmentation_bytes",
             static_cast<std::int64_t>(resident) - static_cast<std::int64_t>(used));

@@ -56,7 +56,7 @@ void memory_stats(CommandContext& ctx) {
   ServerState& server = ctx.server();
   const HostFigures host = server.host.figures();
   const std::size_t used = server.keyspace.used_bytes();
-  const std::size_t peak = std::max<std::size_t>(used, server.statistics.used_bytes_peak);
+  const std::size_t peak = server.statistics.note_used(used);
   std::size_t keys = 0;
   std::size_t tables = 0;
   for (keyspace::DatabaseIndex i = 0; i < server.keyspace.database_count(); ++i) {

@@ -1,6 +1,7 @@
 // Counters that INFO shows and CONFIG RESETSTAT clears.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -23,7 +24,7 @@ struct Statistics {
   std::uint64_t evicted_keys = 0;
   std::uint64_t error_replies = 0;
   std::uint64_t operations_per_second = 0;
-  std::uint64_t used_bytes_peak = 0;
+  std::uint64_t used_bytes_peak = 0;              // of the values that were looked at
   std::vector<CommandStatistics> by_command;      // by CommandSpec::number
   std::map<std::string, std::uint64_t> by_error;  // prefix ("ERR", "WRONGTYPE") -> count
 
@@ -32,6 +33,12 @@ struct Statistics {
   std::uint64_t output_bytes_before = 0;
   std::uint64_t connections_received_before = 0;
   std::uint64_t connections_rejected_before = 0;
+
+  // Returns the peak, which never goes down but by CONFIG RESETSTAT.
+  std::uint64_t note_used(std::uint64_t used_bytes) {
+    used_bytes_peak = std::max(used_bytes_peak, used_bytes);
+    return used_bytes_peak;
+  }
 };
 
 }  // namespace holdfast::commands

@@ -7,6 +7,7 @@
 // no clock.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -108,7 +109,11 @@ class Keyspace {
 
   // Merges sparse segments after mass deletion. True if something was done.
   bool compact_slice(std::size_t budget);
-  std::size_t resident_bytes() const { return heap_.resident_bytes(); }
+  // What the heap of entries holds beyond what is in use: used_bytes() and this are about what the
+  // keyspace has in RSS.
+  std::size_t slack_bytes() const {
+    return heap_.resident_bytes() - std::min(heap_.resident_bytes(), heap_.used_bytes());
+  }
   // Bytes of all entries, retired ones included; not of what their boxes hold outside the heap.
   std::size_t heap_bytes() const { return heap_.used_bytes(); }
 

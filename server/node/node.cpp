@@ -444,8 +444,7 @@ void Node::update_rates(const TimePoint& now) {
   }
   rate_sampled_us_ = now.mono_us;
   rate_sampled_commands_ = statistics.commands_processed;
-  statistics.used_bytes_peak =
-      std::max<std::uint64_t>(statistics.used_bytes_peak, state_.keyspace.used_bytes());
+  statistics.note_used(state_.keyspace.used_bytes());
 }
 
 bool Node::has_effects() const {

@@ -146,6 +146,26 @@ TEST_CASE("SLOWLOG GET shows the newest first, ten unless told", "[server]") {
   CHECK(server.run({"SLOWLOG", "LEN"}) == number(0));
 }
 
+TEST_CASE("the peak of memory that was shown once never goes down", "[server]") {
+  Server server;
+  const auto fact = [&](const std::string& name) {
+    const std::string text = server.run({"INFO", "memory"});
+    const std::size_t at = text.find("\n" + name + ":");
+    REQUIRE(at != std::string::npos);
+    return std::stod(text.substr(at + name.size() + 2));
+  };
+  server.run({"SET", "k", std::string(100'000, 'v')});
+  const double peak = fact("used_memory_peak");
+  CHECK(peak > 100'000);
+  server.run({"DEL", "k"});
+  CHECK(fact("used_memory") < 100'000);
+  CHECK(fact("used_memory_peak") == peak);
+  CHECK(fact("allocator_active") >= fact("allocator_allocated"));
+  CHECK(fact("allocator_frag_ratio") >= 1);
+  server.run({"CONFIG", "RESETSTAT"});
+  CHECK(fact("used_memory_peak") < peak);
+}
+
 TEST_CASE("SLOWLOG keeps no passwords", "[server]") {
   Server server;
   const auto kept = [&](const CommandSpec* spec, const std::vector<std::string>& words) {
