@@ -40,6 +40,10 @@ class LoadGenerator:
         """Runs a load to its end and returns what it measured."""
         return self._finish(self._start("stream", server, options))
 
+    def start_stream(self, server, **options):
+        """Starts a load and returns its process; the caller ends it."""
+        return self._start("stream", server, options)
+
     def start_probe(self, server, **options):
         return Probe(self._start("probe", server, options), self._finish)
 

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 
-from resp_client import RespClient, ServerGone
+from resp_client import ErrorReply, RespClient, ServerGone
 
 START_TIMEOUT_S = 20
 STOP_TIMEOUT_S = 20
@@ -39,10 +39,14 @@ class Server:
         self.port = free_port()
         self._directory = tempfile.mkdtemp(prefix=f"bench-{name}-")
         self._log_path = os.path.join(self._directory, "log")
-        command = ["taskset", "-c", str(core), binary, "--port", str(self.port),
-                   "--bind", "127.0.0.1", "--dir", self._directory] + arguments
-        with open(self._log_path, "wb") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log,
+        self._command = ["taskset", "-c", str(core), binary, "--port", str(self.port),
+                         "--bind", "127.0.0.1", "--dir", self._directory] + arguments
+        self.start_again()
+
+    def start_again(self):
+        """Starts the process, on what a former one left in the directory, and waits until it answers."""
+        with open(self._log_path, "ab") as log:
+            self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL, stdout=log,
                                              stderr=log, preexec_fn=die_with_parent)
         self.pid = self._process.pid
         try:
@@ -50,6 +54,15 @@ class Server:
         except BaseException:
             self.stop()
             raise
+
+    def shut_down(self, how):
+        """SHUTDOWN with SAVE or NOSAVE; the directory stays."""
+        try:
+            with self.connect() as client:
+                client.call("SHUTDOWN", how)
+        except ServerGone:
+            pass
+        self._process.wait(120)
 
     def __enter__(self):
         return self
@@ -66,6 +79,18 @@ class Server:
                 if line.startswith("VmRSS:"):
                     return int(line.split()[1]) * 1024
         raise BenchError(f"{self.name} has no resident memory: it is gone")
+
+    def private_bytes(self):
+        """Resident memory of the process and what its children do not share with it (a snapshot's fork)."""
+        total = self.rss_bytes()
+        with open(f"/proc/{self.pid}/task/{self.pid}/children", encoding="ascii") as children:
+            for child in children.read().split():
+                try:
+                    with open(f"/proc/{child}/smaps_rollup", encoding="ascii") as rollup:
+                        total += sum(int(line.split()[1]) * 1024 for line in rollup if line.startswith("Private_"))
+                except OSError:
+                    pass  # it has just ended
+        return total
 
     def settled_rss_bytes(self, limit_s=10):
         """The resident size once it has not moved by a thousandth for half a second, or after the limit."""
@@ -99,7 +124,7 @@ class Server:
                 with self.connect(timeout_s=5) as client:
                     if client.call("PING") == "PONG":
                         return
-            except (OSError, ServerGone):
+            except (OSError, ServerGone, ErrorReply):  # an error: it is still loading
                 time.sleep(0.02)
         raise BenchError(f"{self.name} did not answer PING within {START_TIMEOUT_S} s:\n{self._log_tail()}")
 
@@ -122,6 +147,10 @@ class ServerKind:
     def command_text(self, core):
         return " ".join(["taskset", "-c", str(core), self.binary, "--port", "PORT", "--bind", "127.0.0.1",
                          "--dir", "DIR"] + [a if a else '""' for a in self.arguments])
+
+    def replaced(self, name, arguments):
+        """The same program under another name with other arguments."""
+        return ServerKind(name, self.binary, arguments)
 
     def version(self):
         try:
