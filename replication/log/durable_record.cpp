@@ -56,6 +56,7 @@ std::optional<Slot> decode_body(std::string_view body) {
   for (std::uint64_t i = 0; i < members && reader.ok(); ++i)
     record.members.emplace_back(reader.string());
   if (!reader.ok() || !reader.at_end()) return std::nullopt;
+  if (slot.sequence == UINT64_MAX) return std::nullopt;  // nothing could follow it
   return slot;
 }
 

@@ -128,6 +128,11 @@ void LogStore::add(std::span<const Entry> entries, Segment& segment) {
     if (segment.positions.empty() ||
         batch_.end_offset() - segment.positions.back().offset >= kPositionEveryBytes)
       segment.positions.push_back({entry.index, batch_.end_offset()});
+    if (entry.payload.piece_count() <= 1 && entry.payload.size() <= kFragmentBytesMax) [[likely]] {
+      const std::string_view payload = entry.payload.flat();
+      add_part(entry, kWhole, {&payload, 1});
+      continue;
+    }
     RopeReader reader(entry.payload);
     std::uint8_t fragment = kFirstFragment;
     do {
@@ -138,16 +143,21 @@ void LogStore::add(std::span<const Entry> entries, Segment& segment) {
         byte_count += parts_.back().size();
       }
       if (reader.remaining() == 0) fragment |= kLastFragment;
-      char head[kEntryHeadBytes];
-      char* to = put_u8(head, fragment);
-      to = put_u8(to, static_cast<std::uint8_t>(entry.kind));
-      to = put_u64(to, entry.term.value);
-      to = put_u64(to, entry.index.value);
-      put_i64(to, entry.time);
-      batch_.add(RecordType::kEntry, {head, sizeof head}, parts_);
+      add_part(entry, fragment, parts_);
       fragment = 0;
     } while (reader.remaining() > 0);
   }
+}
+
+void LogStore::add_part(const Entry& entry, std::uint8_t fragment,
+                        std::span<const std::string_view> parts) {
+  char head[kEntryHeadBytes];
+  char* to = put_u8(head, fragment);
+  to = put_u8(to, static_cast<std::uint8_t>(entry.kind));
+  to = put_u64(to, entry.term.value);
+  to = put_u64(to, entry.index.value);
+  put_i64(to, entry.time);
+  batch_.add(RecordType::kEntry, {head, sizeof head}, parts);
 }
 
 void LogStore::add_mark(std::uint64_t offset, LogIndex index) {

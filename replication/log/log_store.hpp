@@ -129,6 +129,7 @@ class LogStore {
                                                   std::span<const Entry> entries);
   FileStatus roll();
   void add(std::span<const Entry> entries, Segment& segment);
+  void add_part(const Entry& entry, std::uint8_t fragment, std::span<const std::string_view> parts);
   void add_mark(std::uint64_t offset, LogIndex index);
   void forget_from(LogIndex from);
   void remove_void_files();

@@ -48,9 +48,10 @@ FileSeal::FileSeal(const FileHeader& header, const MasterKey* master)
 }
 
 std::uint32_t FileSeal::crc(std::uint64_t offset, std::string_view length_and_type) const {
-  char number[8];
-  put_u64(number, offset);
-  return crc32c(length_and_type, crc32c({number, sizeof number}, salt_crc_));
+  char place[8 + 5];
+  HF_CHECK(length_and_type.size() == 5);
+  std::memcpy(put_u64(place, offset), length_and_type.data(), 5);
+  return crc32c({place, sizeof place}, salt_crc_);
 }
 
 void RecordBatch::begin(const FileSeal& seal, std::uint64_t offset) {
