@@ -274,7 +274,7 @@ TEST_CASE("the owner is woken once until it takes the events", "[log_thread]") {
 
 TEST_CASE("a stop has a bound, and a thread that is stuck wakes nobody", "[log_thread]") {
   const TemporaryFolder folder;
-  static Gate gate;  // the thread is left to itself
+  static Gate& gate = *new Gate;  // for as long as the thread, which is left to itself
   Owner owner(options_for(folder.path(), log::FsyncMode::kAlways),
               std::make_unique<GatedFileSystem>(std::make_unique<PosixFileSystem>(), gate));
   REQUIRE(owner.load());
