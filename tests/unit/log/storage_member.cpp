@@ -112,7 +112,7 @@ void StorageMember::judge() {
   guaranteed_ = persisted_entries_ = model_.size();
   durable_entries_ = 0;
   record_ = record_wanted_ = recovered_.record;
-  term_ = std::max(record_.term.value, recovered_.last_term.value);
+  term_ = std::max({std::uint64_t{1}, record_.term.value, recovered_.last_term.value});
   mode_ = options_.fsync_mode;
   snapshot_index_ = 0;
   committed_ = recovered_.snapshot_index.value;
