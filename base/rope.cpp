@@ -62,6 +62,11 @@ std::size_t Rope::piece_count() const {
   return size_ > 0 ? 1 : 0;
 }
 
+std::string_view Rope::only_piece() const {
+  HF_CHECK(pieces_->list.size() == 1);
+  return pieces_->list.front().bytes;
+}
+
 std::string_view Rope::piece(std::size_t index) const {
   if (pieces_ != nullptr) return pieces_->list[index].bytes;
   return {data_, size_};

@@ -94,7 +94,9 @@ class Rope {
   // Null if the piece lies in no chunk, or does not begin where its chunk begins.
   const ChunkRef* chunk_of_piece(std::size_t index) const;
   // REQUIRES: at most one piece.
-  std::string_view flat() const { return {data_, size_}; }
+  std::string_view flat() const {
+    return pieces_ == nullptr ? std::string_view(data_, size_) : only_piece();
+  }
   std::string str() const;
 
  private:
@@ -103,6 +105,7 @@ class Rope {
     std::vector<Piece> list;
   };
   void drop_pieces();
+  std::string_view only_piece() const;
 
   BlockRef block_;
   const char* data_ = nullptr;

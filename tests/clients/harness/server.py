@@ -49,9 +49,9 @@ class Server:
     def command_line(self):
         place = ["--port", str(self.port), "--bind", self.host, "--dir", self.folder]
         if self.kind == "redis":
-            line = [redis_binary(), *place, "--save", "", "--appendonly", "no", "--enable-debug-command", "yes"]
+            line = [redis_binary(), *place, "--save", "", "--appendonly", "yes", "--enable-debug-command", "yes"]
             return line + (["--requirepass", self.password] if self.password else [])
-        line = [holdfast_binary(), *place, "--set", "debug.enable_debug_command=yes"]
+        line = [holdfast_binary(), *place, "--save", "", "--set", "debug.enable_debug_command=yes"]
         return line + (["--set", f"security.requirepass={self.password}"] if self.password else [])
 
     def start(self, port=None):

@@ -31,6 +31,14 @@ Rope in_pieces(std::string_view text, std::uint64_t seed, std::size_t piece_byte
   return Rope(std::move(pieces));
 }
 
+TEST_CASE("a rope of one piece that came as a list is flat, too", "[rope]") {
+  BlockRef block = BlockRef::allocate(4);
+  std::memcpy(block.data(), "abcd", 4);
+  const Rope rope(std::vector<Rope::Piece>{{{block.data(), 4}, block, {}}});
+  CHECK(rope.piece_count() == 1);
+  CHECK(rope.flat() == "abcd");
+}
+
 }  // namespace
 
 TEST_CASE("small ropes of one arena lie in one block, each in one piece", "[rope]") {

@@ -53,7 +53,7 @@ TEST_CASE("CONFIG GET answers what clients, frameworks and tools ask for", "[con
   Options options;
   options.server.timeout_s = 30;
   // redis-benchmark, StackExchange.Redis, Spring, exporters.
-  CHECK(get(options, {"save", "appendonly"}) == "save=;appendonly=no;");
+  CHECK(get(options, {"save", "appendonly"}) == "save=3600 1;appendonly=yes;");
   CHECK(get(options, {"timeout", "databases", "replica-read-only", "slave-read-only"}) ==
         "timeout=30;databases=16;replica-read-only=yes;slave-read-only=yes;");
   CHECK(get(options, {"notify-keyspace-events"}) == "notify-keyspace-events=;");
@@ -107,12 +107,13 @@ TEST_CASE("CONFIG SET of a fixed answer succeeds when nothing changes and is ref
           "[config]") {
   // Redis would change some of these and refuse others; Holdfast has none of them.
   Options options;
-  CHECK(set(options, {{"appendonly", "NO"}, {"save", ""}, {"timeout", "7"}}) == "OK timeout");
+  CHECK(set(options, {{"activedefrag", "NO"}, {"aclfile", ""}, {"timeout", "7"}}) == "OK timeout");
   CHECK(options.server.timeout_s == 7);
-  CHECK(set(options, {{"timeout", "8"}, {"appendonly", "yes"}}) ==
-        "ERR CONFIG SET failed (possibly related to argument 'appendonly') - Holdfast has no such "
-        "setting, it is always "
-        "'no'");
+  CHECK(
+      set(options, {{"timeout", "8"}, {"activedefrag", "yes"}}) ==
+      "ERR CONFIG SET failed (possibly related to argument 'activedefrag') - Holdfast has no such "
+      "setting, it is always "
+      "'no'");
   CHECK(options.server.timeout_s == 7);
 }
 

@@ -21,6 +21,7 @@ TEST_CASE("every row of the table is complete and can read what it shows", "[con
     CHECK(row.min <= row.max);
     Options options;
     const bool is_enum = std::holds_alternative<EvictionPolicy*>(row.field(options)) ||
+                         std::holds_alternative<LogFsync*>(row.field(options)) ||
                          std::holds_alternative<LogLevel*>(row.field(options));
     CHECK(is_enum == !row.choices.empty());
     const std::string shown = format_value(row, options);
