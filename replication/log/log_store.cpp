@@ -129,7 +129,7 @@ void LogStore::add(std::span<const Entry> entries, Segment& segment) {
         batch_.end_offset() - segment.positions.back().offset >= kPositionEveryBytes)
       segment.positions.push_back({entry.index, batch_.end_offset()});
     if (entry.payload.piece_count() <= 1 && entry.payload.size() <= kFragmentBytesMax) [[likely]] {
-      const std::string_view payload = entry.payload.flat();
+      const std::string_view payload = entry.payload.piece(0);
       add_part(entry, kWhole, {&payload, 1});
       continue;
     }
