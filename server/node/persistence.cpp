@@ -114,6 +114,12 @@ void Persistence::on(log::Recovered event, const TimePoint& now, Outcome& outcom
   term_ = Term{std::max(event.last_term, event.record.term).value + 1};
   last_time_ = event.last_time;
   recovered_last_ = event.last_index;
+  if (event.tail_in_doubt || event.record.recovering) {
+    outcome.log.push_back(
+        "the end of the log is in doubt: after a loss of power, writes of up to the last second "
+        "before it may be missing (log_fsync: always rules that out)");
+    marked_ = event.record;
+  }
   outcome.time = event.last_time;
   state_.persistence.loading_bytes = event.bytes_to_load;
   keyspace::MutationLimits limits;
@@ -173,6 +179,11 @@ bool Persistence::load_slice(const TimePoint& now, std::size_t units, Outcome& o
   append.entries.push_back({term_, first, last_time_, log::EntryKind::kNoOp, {}});
   pending_.push_back({append.write, first});
   appends_.emplace_back(std::move(append));
+  if (marked_.has_value()) {
+    marked_->recovering = false;
+    appends_.emplace_back(log::SaveRecordRequest{++last_write_, std::move(*marked_)});
+    marked_.reset();
+  }
   state_.persistence.loading = false;
   outcome.loaded = true;
   std::size_t keys = 0;

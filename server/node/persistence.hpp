@@ -109,6 +109,9 @@ class Persistence {
   // While loading:
   std::optional<Loader> loader_;
   LogIndex recovered_last_;
+  // Not null: recovery marked the member as recovering. Nobody can fill in what a lone node lost,
+  // so it says what is gone and clears the mark when it has loaded what is left.
+  std::optional<log::DurableRecord> marked_;
   bool all_read_ = false;
   std::size_t blocks_asked_ = 0;
 

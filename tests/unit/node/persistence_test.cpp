@@ -161,6 +161,24 @@ TEST_CASE("until all is loaded there is no answer but LOADING", "[persistence]")
   CHECK(harness.call({"GET", "k"}) == "$3\r\nnew\r\n");
 }
 
+TEST_CASE("a lone node clears the mark of a doubtful end once all that is left is loaded",
+          "[persistence]") {
+  StorageHarness harness;
+  log::Recovered recovered;
+  recovered.last_index = LogIndex{5};
+  recovered.snapshot_index = LogIndex{5};
+  recovered.tail_in_doubt = true;
+  recovered.record.recovering = true;
+  recovered.record.incarnation = 7;
+  harness.tell(recovered);
+  CHECK(harness.requests_of<log::SaveRecordRequest>().empty());
+  harness.tell(log::Loaded{});
+  const auto saved = harness.requests_of<log::SaveRecordRequest>();
+  REQUIRE(saved.size() == 1);
+  CHECK_FALSE(saved[0].record.recovering);
+  CHECK(saved[0].record.incarnation == 7);
+}
+
 TEST_CASE("an older snapshot takes a damaged one's place from an empty keyspace", "[persistence]") {
   StorageHarness harness;
   log::Recovered recovered;
