@@ -19,5 +19,8 @@ using ClientId = Id<struct ClientTag>;
 using LogIndex = Id<struct LogIndexTag>;
 // Number of an election; 0 stands before the first.
 using Term = Id<struct TermTag>;
+// A member of the cluster: 1, 2, 3, ... in the order of the list that it was started with; 0 is
+// nobody.
+using NodeId = Id<struct NodeTag>;
 
 }  // namespace holdfast
