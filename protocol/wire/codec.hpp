@@ -12,7 +12,7 @@
 //     6 fragment       prev_index:varint prev_term:varint commit:varint head total:varint
 //                      offset:varint string
 //     7 append reply   accepted:u8 received:varint persisted:varint hint_index:varint
-//                      hint_term:varint claim:u8
+//                      hint_term:varint fragment_bytes:varint claim:u8
 //     8 busy           -
 //     9 release        round:varint
 //    10 take over      last_index:varint round:varint

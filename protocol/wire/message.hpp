@@ -106,6 +106,8 @@ struct AppendReply {
   // Refused: `hint_index` is an index at or below which the logs may agree; its term here.
   LogIndex hint_index;
   Term hint_term;
+  // Of the entry after `received`, so much is here of its fragments.
+  std::uint64_t fragment_bytes = 0;
   Claim claim = Claim::kSound;
 };
 

@@ -34,10 +34,20 @@
 #include "base/ids.hpp"
 #include "base/random.hpp"
 #include "protocol/wire/message.hpp"
+#include "replication/core/claim.hpp"
 #include "replication/core/config.hpp"
 #include "replication/core/effects.hpp"
+#include "replication/core/election.hpp"
 #include "replication/core/event.hpp"
+#include "replication/core/incoming.hpp"
+#include "replication/core/lease.hpp"
+#include "replication/core/log_view.hpp"
+#include "replication/core/outbox.hpp"
+#include "replication/core/progress.hpp"
+#include "replication/core/reads.hpp"
 #include "replication/core/start.hpp"
+#include "replication/core/suspicion.hpp"
+#include "replication/core/transfer.hpp"
 
 namespace holdfast::core {
 
@@ -83,6 +93,181 @@ class Replica {
   std::size_t backlog_bytes() const { return log_.backlog_bytes(); }
   std::vector<PeerView> peers() const;
   MonoTime lease_until() const { return lease_.until(); }
+
+ private:
+  // replica.cpp: the step, terms, roles, commitment's delivery
+  void begin();
+  void dispatch(const Event& event);
+  void on_tick();
+  void on_received(const Received& received);
+  bool settle_generation(NodeId from, const wire::Message& message);
+  void answer_old_term(NodeId from, const wire::Message& message);
+  void on_record_saved(WriteNumber write);
+  void on_persisted(WriteNumber write);
+  void on_peer_connected(NodeId peer);
+  void on_peer_lost(NodeId peer);
+  void finish();
+  void send(NodeId to, wire::Body body);
+  void save_record();
+  LogWrite& log_write();
+  void append_to_log(log::Entry entry);
+  void note(bool is_warning, std::string text);
+  void adopt_term(Term term);
+  void become_replica(NodeId primary);
+  void announce(LogIndex void_from);
+  void deliver_committed();
+  void on_log_read(const LogRead& read);
+  LogIndex persisted_and_agreed() const;
+  Duration draw(Duration least, Duration spread);
+
+  // replica_election.cpp
+  void on_vote_request(NodeId from, const wire::VoteRequest& request);
+  void on_pre_vote_request(NodeId from, const wire::VoteRequest& request);
+  void on_vote_reply(NodeId from, const wire::VoteReply& reply);
+  void judge_vote(NodeId from, const wire::VoteRequest& request);
+  void judge_kept_vote();
+  void refuse_vote(NodeId from, const wire::VoteRequest& request, wire::Refusal reason);
+  bool is_log_behind(const wire::VoteRequest& request) const;
+  bool is_promised() const;
+  void suspect(std::string_view why);
+  void tick_election();
+  void ask_for_pre_votes();
+  void stand(wire::VoteKind kind);
+  void check_votes();
+  bool may_stand() const;
+  std::size_t quorum() const { return config_.members.size() / 2 + 1; }
+  std::size_t votes_needed() const;
+  Term next_term(Term above) const;
+  Duration rank_delay() const;
+
+  // replica_follow.cpp: what a primary's messages do here
+  bool follow(NodeId from);
+  void on_heartbeat(NodeId from, const wire::Heartbeat& heartbeat);
+  void on_append(NodeId from, wire::AppendEntries append);
+  void on_fragment(NodeId from, const wire::AppendFragment& fragment);
+  void on_take_over(NodeId from, const wire::TakeOver& take_over);
+  bool take_entries(const wire::AppendEntries& append);
+  void reject_append(NodeId from, LogIndex hint);
+  void acknowledge(NodeId to);
+  void learn_commit(LogIndex commit);
+  void contradiction(LogIndex at);
+  void discard_all();
+
+  // replica_lead.cpp: the primary
+  void become_primary();
+  void on_submitted(const Submitted& submitted);
+  void on_heartbeat_reply(PeerProgress& peer, const wire::HeartbeatReply& reply);
+  void on_append_reply(PeerProgress& peer, const wire::AppendReply& reply);
+  void learn_claim(PeerProgress& peer, wire::Claim claim);
+  void learn_progress(PeerProgress& peer, LogIndex received, LogIndex persisted);
+  void send_heartbeats();
+  void tick_primary();
+  bool hears_majority() const;
+  void advance_commit();
+  void feed(PeerProgress& peer);
+  bool feed_entries(PeerProgress& peer);
+  bool feed_fragment(PeerProgress& peer, const log::Entry& entry);
+  void send_read_entries(PeerProgress& peer, const std::vector<log::Entry>& entries);
+  void on_read_requested(const ReadRequested& request, MonoTime now);
+  void on_transfer_requested(const TransferRequested& request);
+  void pump_transfer();
+  void end_transfer(TransferOutcome outcome);
+  NodeId best_target() const;
+  PeerProgress* progress_of(NodeId peer);
+
+  // replica_snapshot.cpp
+  void begin_snapshot(PeerProgress& peer);
+  void feed_snapshot(PeerProgress& peer);
+  void on_snapshot_read(const SnapshotRead& read);
+  void on_snapshot_unavailable(NodeId peer);
+  void on_snapshot_reply(PeerProgress& peer, const wire::SnapshotReply& reply);
+  void on_snapshot_chunk(NodeId from, const wire::SnapshotChunk& chunk);
+  void try_install();
+  void drop_incoming();
+
+  // replica_recover.cpp
+  void on_status_request(NodeId from, const wire::StatusRequest& request);
+  void poll_statuses();
+  void judge_blank();
+  void judge_recovery();
+  void judge_generation();
+  bool nobody_can_claim() const;
+  void become_recovering(std::string_view why);
+  void adopt_generation(std::uint64_t generation);
+  void begin_generation();
+  void on_generation_forced();
+
+  const Config config_;
+  const std::size_t self_slot_;
+  Random random_;
+  Effects* out_ = nullptr;  // during a step
+  bool began_ = false;
+  MonoTime now_;       // the latest time that was seen
+  MonoTime tick_now_;  // of the last tick
+  const MonoTime started_;
+
+  // Durable, through record_.
+  log::DurableRecord record_;
+  Term term_;
+  NodeId voted_for_;
+  std::uint64_t generation_ = 0;
+  wire::Claim claim_;
+  bool is_clearing_mark_ = false;  // the record without the mark is being saved
+
+  WriteNumber writes_ = 0;  // the last number given
+  Outbox outbox_;
+  LogView log_;
+  std::optional<std::size_t> open_write_;  // in out_->writes
+  bool disk_failed_ = false;
+
+  Role role_ = Role::kReplica;
+  NodeId primary_;
+  LogIndex commit_;
+  LogIndex reported_commit_;
+  LogIndex applied_;  // handed to the owner, or executed by it as primary
+  std::uint64_t reads_of_log_ = 0;
+  std::uint64_t apply_read_ = 0;  // the ReadLog for `apply` under way; 0: none
+
+  // As a voter and candidate.
+  AwakeClock awake_;
+  Suspicion suspicion_;
+  Promise promise_;
+  Election election_;
+  MonoTime lonely_since_;
+
+  // As a replica of a primary; all of it of the present term.
+  LogIndex verified_;  // agrees with the primary's log up to here
+  LogIndex primary_commit_;
+  bool acknowledgement_due_ = false;
+  LogIndex acknowledged_;  // last told
+  std::optional<EntryAssembly> assembly_;
+  std::optional<IncomingSnapshot> incoming_;
+  bool install_reply_due_ = false;
+  wire::SnapshotId installed_;
+
+  // As the primary.
+  bool is_serving_ = false;
+  LogIndex term_start_;  // the entry that began the term
+  UnixMs last_entry_time_ = 0;
+  MonoTime next_heartbeat_;
+  PrimaryLease lease_;
+  std::vector<PeerProgress> peers_;  // all members but this one, ascending
+  ReadQueue reads_;
+  Transfer transfer_;
+  MonoTime next_disk_transfer_ = kLongAgo;
+
+  // As one that forgot.
+  StatusBoard board_;
+  RecoveryMark mark_;
+  MonoTime next_status_ = kLongAgo;
+  std::uint64_t pending_generation_ = 0;  // that a victory begins
+  bool may_discard_ = false;  // a newer generation may contradict what was committed here
+  bool refused_noted_ = false;
 };
+
+// Names for log lines.
+std::string_view name_of(Role role);
+std::string_view name_of(wire::Claim claim);
+std::string_view name_of(wire::Refusal reason);
 
 }  // namespace holdfast::core

@@ -1,0 +1,69 @@
+#include "replication/core/claim.hpp"
+
+#include <algorithm>
+
+namespace holdfast::core {
+
+using wire::Claim;
+
+Claim claim_at_start(const Start& start) {
+  const bool empty_log = start.last_index.value == 0;
+  if (start.is_new) return Claim::kBlank;
+  if (start.record.recovering && start.record.term.value == 0 && empty_log) return Claim::kBlank;
+  // Votes without a log: it may never have had one, but who could tell?
+  const bool lost_log = empty_log && start.record.term.value > 0;
+  return start.record.recovering || start.tail_in_doubt || lost_log ? Claim::kRecovering
+                                                                    : Claim::kSound;
+}
+
+bool StatusBoard::all_empty() const {
+  return std::all_of(statuses_.begin(), statuses_.end(), [](const auto& each) {
+    const Status& status = each.second;
+    return status.term.value == 0 && status.reply.last_index.value == 0 &&
+           status.reply.claim != Claim::kRecovering;
+  });
+}
+
+bool StatusBoard::any_sound() const {
+  return std::any_of(statuses_.begin(), statuses_.end(),
+                     [](const auto& each) { return each.second.reply.claim == Claim::kSound; });
+}
+
+Term StatusBoard::highest_term() const {
+  Term highest;
+  for (const auto& [peer, status] : statuses_) highest = std::max(highest, status.term);
+  return highest;
+}
+
+std::uint64_t StatusBoard::highest_generation() const {
+  std::uint64_t highest = 0;
+  for (const auto& [peer, status] : statuses_) highest = std::max(highest, status.generation);
+  return highest;
+}
+
+std::uint64_t StatusBoard::longest_promise_us() const {
+  std::uint64_t longest = 0;
+  for (const auto& [peer, status] : statuses_)
+    longest = std::max(longest, status.reply.promise_us_max);
+  return longest;
+}
+
+bool StatusBoard::nobody_can_claim(Claim own, MonoTime now, Duration fresh_for, Duration lonely,
+                                   Duration recovery_wait) const {
+  const std::size_t quorum = (peers_ + 1) / 2 + 1;
+  std::size_t present = 0;
+  std::size_t sound = own == Claim::kSound ? 1 : 0;
+  std::size_t with_log = own != Claim::kBlank ? 1 : 0;
+  for (const auto& [peer, status] : statuses_) {
+    if (now - status.at > fresh_for) continue;
+    if (status.reply.hears_primary) return false;
+    ++present;
+    if (status.reply.claim == Claim::kSound) ++sound;
+    if (status.reply.claim != Claim::kBlank) ++with_log;
+  }
+  if (sound >= quorum || with_log < quorum) return false;
+  const std::size_t absent = peers_ - present;
+  return sound + absent < quorum || lonely >= recovery_wait || absent == 0;
+}
+
+}  // namespace holdfast::core

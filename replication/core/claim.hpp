@@ -1,0 +1,74 @@
+// What a member can claim after a restart, and what it learns from the others about it.
+//
+//   sound       it holds everything that it ever acknowledged, and knows its votes
+//   recovering  acknowledged entries may be missing at the end of its log: it neither votes nor
+//               counts until it holds everything up to the last index that a primary of its own
+//               term or a newer one had when they first met
+//   blank       an empty disk: it has forgotten its votes too. It takes part in nothing before all
+//               other members have told their terms. If all are empty, they may begin a cluster
+//               (explicitly); otherwise it votes in no term up to the highest and is recovering
+//
+// If so many members are not sound that no majority can ever be found among the others, nobody can
+// claim anything. Then the longest log among those that have one begins a new generation, and
+// whoever was absent is refused until its disk is wiped. That is the one case in which acknowledged
+// writes may be lost, and it is said loudly.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+
+#include "base/ids.hpp"
+#include "protocol/wire/message.hpp"
+#include "replication/core/start.hpp"
+#include "replication/core/time.hpp"
+
+namespace holdfast::core {
+
+// From what recovery found.
+wire::Claim claim_at_start(const Start& start);
+
+// Answers to our StatusRequests, all of this life.
+class StatusBoard {
+ public:
+  struct Status {
+    MonoTime at;
+    Term term;
+    std::uint64_t generation = 0;
+    wire::StatusReply reply;
+  };
+  StatusBoard(std::uint64_t nonce, std::size_t peers) : nonce_(nonce), peers_(peers) {}
+
+  std::uint64_t nonce() const { return nonce_; }
+  void on_reply(NodeId from, MonoTime now, Term term, std::uint64_t generation,
+                const wire::StatusReply& reply) {
+    if (reply.nonce == nonce_) statuses_[from] = {now, term, generation, reply};
+  }
+  const std::map<NodeId, Status>& statuses() const { return statuses_; }
+
+  bool all_answered() const { return statuses_.size() == peers_; }
+  // Nobody has ever voted or written anything. REQUIRES: all_answered.
+  bool all_empty() const;
+  bool any_sound() const;
+  Term highest_term() const;
+  std::uint64_t highest_generation() const;
+  std::uint64_t longest_promise_us() const;
+
+  // Judgement of a member that finds no primary; `own` is its claim, `lonely` how long it has been
+  // without one.
+  bool nobody_can_claim(wire::Claim own, MonoTime now, Duration fresh_for, Duration lonely,
+                        Duration recovery_wait) const;
+
+ private:
+  std::uint64_t nonce_;
+  std::size_t peers_;  // all members but this one
+  std::map<NodeId, Status> statuses_;
+};
+
+// What a recovering member must reach.
+struct RecoveryMark {
+  Term term;  // of the primary that it met; 0: none yet
+  LogIndex index;
+};
+
+}  // namespace holdfast::core

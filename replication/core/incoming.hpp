@@ -1,0 +1,32 @@
+// What a replica puts together from parts: one large entry from its fragments, and a snapshot. Both
+// belong to the term of the primary that sends them and are void when it changes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/chunked.hpp"
+#include "protocol/wire/message.hpp"
+#include "replication/core/time.hpp"
+
+namespace holdfast::core {
+
+// The entry is appended with its last fragment, never before.
+struct EntryAssembly {
+  wire::Entry head;
+  std::uint64_t total_bytes = 0;
+  Chunked bytes;
+
+  bool is_for(const wire::AppendFragment& fragment) const {
+    return head.index == fragment.entry.index && head.term == fragment.entry.term &&
+           total_bytes == fragment.total_bytes;
+  }
+};
+
+struct IncomingSnapshot {
+  wire::SnapshotId id;
+  std::uint64_t received_bytes = 0;
+  bool is_complete = false;
+};
+
+}  // namespace holdfast::core

@@ -1,0 +1,97 @@
+// PeerProgress is what a primary knows of one peer and how it feeds it: first a probe that finds
+// where the logs agree, then entries in a pipeline bounded by a window, from the backlog or from
+// disk, or a snapshot if the log does not reach back that far.
+//
+// Invariant: `match` never goes backwards while a link lasts; it counts towards commitment only
+// while the peer's claim is sound.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+
+#include "base/ids.hpp"
+#include "protocol/wire/message.hpp"
+#include "replication/core/time.hpp"
+
+namespace holdfast::core {
+
+enum class Feed : std::uint8_t { kProbe, kStream, kSnapshot };
+
+// A snapshot on its way to a peer. Pulled: one block is read when the window has room.
+struct OutgoingSnapshot {
+  wire::SnapshotId id;  // index 0: not known yet
+  std::uint64_t sent_bytes = 0;
+  std::uint64_t acknowledged_bytes = 0;
+  bool is_all_sent = false;
+  bool is_reading = false;
+  MonoTime moved_at;  // awake time of the last progress
+
+  void rewind(std::uint64_t to) {
+    sent_bytes = acknowledged_bytes = to;
+    is_all_sent = false;
+  }
+};
+
+struct PeerProgress {
+  NodeId id;
+  bool is_connected = false;
+  Feed feed = Feed::kProbe;
+  LogIndex match;  // agreed and persisted there
+  LogIndex next{1};
+  // The most that it acknowledged in this term, over all links: if it has less now, it lost it.
+  LogIndex acknowledged;
+  wire::Claim claim = wire::Claim::kSound;
+  bool claim_known = false;  // by an answer on this link, in this term
+  bool disk_failed = false;
+  MonoTime heard;  // awake time of its last message
+  MonoTime spoke;  // the same, without Busy
+
+  bool probe_sent = false;
+  MonoTime probe_at;
+
+  struct InFlight {
+    LogIndex last;
+    std::size_t bytes = 0;
+  };
+  std::deque<InFlight> in_flight;
+  std::size_t in_flight_bytes = 0;
+
+  // Of entry `next`, if it goes in fragments.
+  std::uint64_t fragment_sent = 0;
+  std::uint64_t fragment_acknowledged = 0;
+  MonoTime fragment_moved_at;
+
+  std::uint64_t read_number = 0;  // of the ReadLog under way; 0: none
+
+  // With the heartbeat of this round all up to `marked` had been sent: an answer that has less
+  // tells of a loss.
+  std::uint64_t marked_round = 0;
+  LogIndex marked;
+
+  OutgoingSnapshot snapshot;
+
+  bool counts() const { return claim_known && claim == wire::Claim::kSound; }
+  void note_sent(LogIndex last, std::size_t bytes) {
+    in_flight.push_back({last, bytes});
+    in_flight_bytes += bytes;
+  }
+  void on_acknowledged(LogIndex through) {
+    while (!in_flight.empty() && in_flight.front().last <= through) {
+      in_flight_bytes -= in_flight.front().bytes;
+      in_flight.pop_front();
+    }
+  }
+  void to_probe(LogIndex from) {
+    feed = Feed::kProbe;
+    next = from;
+    probe_sent = false;
+    in_flight.clear();
+    in_flight_bytes = 0;
+    fragment_sent = fragment_acknowledged = 0;
+    read_number = 0;
+    marked_round = 0;
+  }
+};
+
+}  // namespace holdfast::core

@@ -1,0 +1,537 @@
+#include "replication/core/replica.hpp"
+
+#include <fmt/format.h>
+#include <algorithm>
+#include <type_traits>
+
+#include "base/check.hpp"
+
+namespace holdfast::core {
+
+namespace {
+
+// Entries handed out for applying in one step.
+constexpr std::size_t kApplyBytesMax = std::size_t{4} << 20;
+constexpr std::size_t kApplyEntriesMax = 16384;
+
+std::size_t slot_in(const std::vector<NodeId>& members, NodeId id) {
+  const auto found = std::lower_bound(members.begin(), members.end(), id);
+  HF_CHECK(found != members.end() && *found == id);
+  return static_cast<std::size_t>(found - members.begin());
+}
+
+Config checked(Config config) {
+  HF_CHECK(!check_config(config));
+  return config;
+}
+
+}  // namespace
+
+std::string_view name_of(Role role) {
+  constexpr std::string_view kNames[] = {"replica", "candidate", "primary"};
+  return kNames[static_cast<std::size_t>(role)];
+}
+
+std::string_view name_of(wire::Claim claim) {
+  constexpr std::string_view kNames[] = {"sound", "recovering", "blank"};
+  return kNames[static_cast<std::size_t>(claim)];
+}
+
+std::string_view name_of(wire::Refusal reason) {
+  constexpr std::string_view kNames[] = {"none",          "log_behind", "already_voted", "old_term",
+                                         "primary_alive", "recovering", "other"};
+  return kNames[static_cast<std::size_t>(reason)];
+}
+
+Replica::Replica(Config config, Start start)
+    : config_(checked(std::move(config))),
+      self_slot_(slot_in(config_.members, config_.self)),
+      random_(start.seed),
+      now_(start.now),
+      tick_now_(start.now),
+      started_(start.now),
+      record_(start.record),
+      term_(start.record.term),
+      voted_for_{start.record.voted_for},
+      generation_(start.record.generation),
+      claim_(claim_at_start(start)),
+      log_(start),
+      commit_(std::max(start.snapshot.index, start.applied)),
+      reported_commit_(commit_),
+      applied_(commit_),
+      awake_(start.now, config_.heartbeat * 2),
+      suspicion_(config_.busy_limit),
+      lonely_since_(start.now),
+      lease_(config_.members.size(), self_slot_, config_.lease, config_.clock_drift_ppm),
+      board_(random_.next() | 1, config_.members.size() - 1) {
+  HF_CHECK(start.applied <= log_.last_index());
+  HF_CHECK(config_.members.size() == 1 || start.applied <= start.snapshot.index);
+  for (const NodeId member : config_.members) {
+    if (member == config_.self) continue;
+    PeerProgress peer;
+    peer.id = member;
+    peers_.push_back(peer);
+  }
+  if (!start.tail.empty()) last_entry_time_ = start.tail.back().time;
+  // The process before this one may have promised as much a moment ago.
+  if (!HF_BUG(config_, kForgetPromiseOnRestart)) {
+    promise_.not_before(started_ + milliseconds(static_cast<std::int64_t>(record_.promise_ms_max)));
+  }
+#ifdef HOLDFAST_SIM_BUGS
+  if (config_.bug == Bug::kPersistedByIndex) log_.bug_persisted_by_index = true;
+  if (config_.bug == Bug::kCountWipedVote && claim_ == wire::Claim::kBlank)
+    claim_ = wire::Claim::kSound;
+#endif
+  election_.next_round = started_ + rank_delay();
+  if (config_.failover == Failover::kUnilateral)
+    election_.next_round = election_.next_round + config_.election_timeout * 2;
+}
+
+void Replica::step(const Event& event, Effects& effects) {
+  out_ = &effects;
+  open_write_.reset();
+  now_ = std::max(now_, event.now);
+  if (!began_) begin();
+  dispatch(event);
+  finish();
+  out_ = nullptr;
+}
+
+void Replica::begin() {
+  began_ = true;
+  ++record_.incarnation;
+  record_.running = true;
+  save_record();
+  note(false, fmt::format("replica starts node={} term={} last={} claim={} generation={}",
+                          config_.self.value, term_.value, log_.last_index().value, name_of(claim_),
+                          generation_));
+}
+
+void Replica::dispatch(const Event& event) {
+  std::visit(
+      [&](const auto& what) {
+        using T = std::decay_t<decltype(what)>;
+        if constexpr (std::is_same_v<T, Tick>) {
+          on_tick();
+        } else if constexpr (std::is_same_v<T, Received>) {
+          on_received(what);
+        } else if constexpr (std::is_same_v<T, Submitted>) {
+          on_submitted(what);
+        } else if constexpr (std::is_same_v<T, Persisted>) {
+          on_persisted(what.write);
+        } else if constexpr (std::is_same_v<T, RecordSaved>) {
+          on_record_saved(what.write);
+        } else if constexpr (std::is_same_v<T, PeerConnected>) {
+          on_peer_connected(what.peer);
+        } else if constexpr (std::is_same_v<T, PeerLost>) {
+          on_peer_lost(what.peer);
+        } else if constexpr (std::is_same_v<T, DiskFailed>) {
+          if (!disk_failed_) note(true, "disk failed: nothing new is persisted here");
+          disk_failed_ = true;
+        } else if constexpr (std::is_same_v<T, DiskHealthy>) {
+          if (disk_failed_) note(false, "disk is healthy again");
+          disk_failed_ = false;
+        } else if constexpr (std::is_same_v<T, LogRead>) {
+          on_log_read(what);
+        } else if constexpr (std::is_same_v<T, LogTrimmed>) {
+          log_.forget_before(std::min(what.first, LogIndex{applied_.value + 1}));
+        } else if constexpr (std::is_same_v<T, SnapshotRead>) {
+          on_snapshot_read(what);
+        } else if constexpr (std::is_same_v<T, SnapshotUnavailable>) {
+          on_snapshot_unavailable(what.peer);
+        } else if constexpr (std::is_same_v<T, SnapshotStoreFailed>) {
+          drop_incoming();
+        } else if constexpr (std::is_same_v<T, TransferRequested>) {
+          on_transfer_requested(what);
+        } else if constexpr (std::is_same_v<T, TransferAborted>) {
+          if (transfer_.is_active()) end_transfer(TransferOutcome::kFailed);
+        } else if constexpr (std::is_same_v<T, ReadRequested>) {
+          on_read_requested(what, event.now);
+        } else if constexpr (std::is_same_v<T, GenerationForced>) {
+          on_generation_forced();
+        }
+      },
+      event.what);
+}
+
+void Replica::on_tick() {
+  tick_now_ = now_;
+  awake_.on_tick(now_);
+  if (claim_ == wire::Claim::kBlank) judge_blank();
+  if (role_ == Role::kPrimary) {
+    tick_primary();
+  } else {
+    tick_election();
+  }
+  poll_statuses();
+}
+
+void Replica::on_received(const Received& received) {
+  const NodeId from = received.from;
+  const wire::Message& message = received.message;
+  PeerProgress* const peer = progress_of(from);
+  if (peer == nullptr) return;
+  peer->heard = awake_.now();
+  if (const auto* request = std::get_if<wire::StatusRequest>(&message.body))
+    return on_status_request(from, *request);
+  if (const auto* reply = std::get_if<wire::StatusReply>(&message.body)) {
+    board_.on_reply(from, now_, message.term, message.generation, *reply);
+    if (claim_ == wire::Claim::kBlank) judge_blank();
+    return;
+  }
+  if (claim_ == wire::Claim::kBlank) return;
+  if (!settle_generation(from, message)) return;
+  if (const auto* request = std::get_if<wire::VoteRequest>(&message.body)) {
+    if (request->kind == wire::VoteKind::kPreVote) return on_pre_vote_request(from, *request);
+    return on_vote_request(from, *request);
+  }
+  if (message.term < term_) return answer_old_term(from, message);
+  if (message.term > term_) adopt_term(message.term);
+  if (std::holds_alternative<wire::Busy>(message.body)) {
+    if (from == primary_) suspicion_.on_busy(awake_.now());
+    // Whoever only says that it is busy is believed up to the limit.
+    if (awake_.now() - peer->spoke >= config_.busy_limit) peer->heard = peer->spoke;
+    return;
+  }
+  peer->spoke = awake_.now();
+  std::visit(
+      [&](const auto& body) {
+        using T = std::decay_t<decltype(body)>;
+        if constexpr (std::is_same_v<T, wire::VoteReply>) {
+          on_vote_reply(from, body);
+        } else if constexpr (std::is_same_v<T, wire::Heartbeat>) {
+          on_heartbeat(from, body);
+        } else if constexpr (std::is_same_v<T, wire::AppendEntries>) {
+          on_append(from, body);
+        } else if constexpr (std::is_same_v<T, wire::AppendFragment>) {
+          on_fragment(from, body);
+        } else if constexpr (std::is_same_v<T, wire::SnapshotChunk>) {
+          on_snapshot_chunk(from, body);
+        } else if constexpr (std::is_same_v<T, wire::TakeOver>) {
+          on_take_over(from, body);
+        } else if constexpr (std::is_same_v<T, wire::Release>) {
+          if (from == primary_ &&
+              promise_.release(term_, body.round, HF_BUG(config_, kReleaseByOldHandOver)))
+            judge_kept_vote();
+        } else if constexpr (std::is_same_v<T, wire::HeartbeatReply>) {
+          if (role_ == Role::kPrimary) on_heartbeat_reply(*peer, body);
+        } else if constexpr (std::is_same_v<T, wire::AppendReply>) {
+          if (role_ == Role::kPrimary) on_append_reply(*peer, body);
+        } else if constexpr (std::is_same_v<T, wire::SnapshotReply>) {
+          if (role_ == Role::kPrimary) on_snapshot_reply(*peer, body);
+        }
+      },
+      message.body);
+}
+
+// Whether the message is to be looked at. Members of different generations have histories that
+// contradict each other.
+bool Replica::settle_generation(NodeId from, const wire::Message& message) {
+  if (message.generation == generation_) return true;
+  if (message.generation < generation_) {
+    // So that it learns why nobody listens.
+    if (!std::holds_alternative<wire::HeartbeatReply>(message.body) &&
+        !std::holds_alternative<wire::AppendReply>(message.body))
+      on_status_request(from, {});
+    return false;
+  }
+  const bool from_primary = std::holds_alternative<wire::Heartbeat>(message.body) ||
+                            std::holds_alternative<wire::AppendEntries>(message.body);
+  if (from_primary && message.term >= term_ &&
+      (claim_ == wire::Claim::kRecovering || nobody_can_claim())) {
+    adopt_generation(message.generation);
+    return true;
+  }
+  if (!refused_noted_) {
+    note(true, fmt::format("refused: the cluster went on as generation {} without this node, whose "
+                           "data is of generation {}; wipe its disk to let it join again",
+                           message.generation, generation_));
+  }
+  refused_noted_ = true;
+  return false;
+}
+
+// A sender that is behind learns the term from the answer, and a primary of old steps down.
+void Replica::answer_old_term(NodeId from, const wire::Message& message) {
+  if (std::holds_alternative<wire::Heartbeat>(message.body)) {
+    send(from, wire::HeartbeatReply{});
+  } else if (std::holds_alternative<wire::AppendEntries>(message.body) ||
+             std::holds_alternative<wire::AppendFragment>(message.body) ||
+             std::holds_alternative<wire::SnapshotChunk>(message.body)) {
+    send(from, wire::AppendReply{});
+  }
+}
+
+void Replica::on_record_saved(WriteNumber write) {
+  if (!outbox_.on_record_saved(write, *out_)) return;
+  if (is_clearing_mark_) {
+    is_clearing_mark_ = false;
+    claim_ = wire::Claim::kSound;
+    may_discard_ = false;
+    note(false,
+         fmt::format("recovered node={} last={}", config_.self.value, log_.last_index().value));
+  }
+  // The own vote counts from here on.
+  if (election_.phase == Phase::kStanding && voted_for_ == config_.self) {
+    election_.count(config_.self);
+    check_votes();
+  }
+}
+
+void Replica::on_persisted(WriteNumber write) {
+  log_.on_persisted(write);
+  if (install_reply_due_ && log_.persisted() >= installed_.index && primary_.value != 0) {
+    install_reply_due_ = false;
+    send(primary_, wire::SnapshotReply{installed_, 0, true});
+  }
+}
+
+void Replica::on_peer_connected(NodeId id) {
+  PeerProgress* const peer = progress_of(id);
+  if (peer == nullptr) return;
+  peer->is_connected = true;
+  peer->heard = peer->spoke = awake_.now();
+  peer->claim_known = false;
+  peer->match = {};
+  peer->snapshot.is_reading = false;
+  peer->to_probe({log_.last_index().value + 1});
+  lease_.set_counts(slot_in(config_.members, id), false);
+  outbox_.forget(id);
+  next_status_ = kLongAgo;
+  if (role_ == Role::kPrimary) next_heartbeat_ = now_;
+}
+
+void Replica::on_peer_lost(NodeId id) {
+  PeerProgress* const peer = progress_of(id);
+  if (peer == nullptr) return;
+  peer->is_connected = false;
+  if (peer->feed == Feed::kSnapshot) out_->end_snapshot.push_back(id);
+  peer->to_probe({log_.last_index().value + 1});
+  if (id == primary_ && role_ != Role::kPrimary) suspect("link_lost");
+}
+
+void Replica::finish() {
+  if (election_.kept_vote && !is_promised()) judge_kept_vote();
+  if (role_ == Role::kPrimary) {
+    if (open_write_) log_.note_write(out_->writes[*open_write_].write);
+    open_write_.reset();
+    advance_commit();
+    if (!is_serving_ && commit_ >= term_start_ && applied_ >= term_start_) is_serving_ = true;
+    pump_transfer();
+    if (is_serving_ && reads_.wants_round()) {
+      send_heartbeats();
+      reads_.assign(lease_.last_round());
+    }
+    if (is_serving_) reads_.allow_through(lease_.majority_round(), out_->reads);
+    for (PeerProgress& peer : peers_) feed(peer);
+  } else {
+    if (open_write_) log_.note_write(out_->writes[*open_write_].write);
+    open_write_.reset();
+    if (acknowledgement_due_ && primary_.value != 0 && persisted_and_agreed() > acknowledged_)
+      acknowledge(primary_);
+    judge_recovery();
+  }
+  deliver_committed();
+  if (role_ == Role::kPrimary && !is_serving_ && commit_ >= term_start_ &&
+      applied_ >= term_start_) {
+    is_serving_ = true;
+    note(false, fmt::format("primary serves node={} term={} commit={}", config_.self.value,
+                            term_.value, commit_.value));
+  }
+  log_.trim_backlog(config_.backlog_bytes, std::min(applied_, commit_));
+}
+
+void Replica::send(NodeId to, wire::Body body) {
+  outbox_.send(to, {term_, generation_, std::move(body)}, *out_);
+}
+
+void Replica::save_record() {
+  record_.term = term_;
+  record_.voted_for = voted_for_.value;
+  record_.generation = generation_;
+  record_.recovering = claim_ != wire::Claim::kSound && !is_clearing_mark_;
+  if (HF_BUG(config_, kLoseRecoveringMark)) record_.recovering = claim_ == wire::Claim::kBlank;
+  outbox_.note_record_write(++writes_);
+  out_->records.push_back({writes_, record_});
+}
+
+LogWrite& Replica::log_write() {
+  if (!open_write_) {
+    open_write_ = out_->writes.size();
+    out_->writes.push_back({++writes_, std::nullopt, {}, {}});
+  }
+  return out_->writes[*open_write_];
+}
+
+void Replica::append_to_log(log::Entry entry) {
+  log_.append(entry);
+  last_entry_time_ = std::max(last_entry_time_, entry.time);
+  log_write().entries.push_back(std::move(entry));
+}
+
+void Replica::note(bool is_warning, std::string text) {
+  out_->notes.push_back({is_warning, std::move(text)});
+}
+
+void Replica::adopt_term(Term term) {
+  HF_CHECK(term > term_);
+  term_ = term;
+  voted_for_ = {};
+  become_replica({});
+  save_record();
+}
+
+// Of the present term; `primary` 0: not known.
+void Replica::become_replica(NodeId primary) {
+  const bool was_primary = role_ == Role::kPrimary;
+  LogIndex void_from;
+  if (was_primary) {
+    if (applied_ > commit_) {
+      void_from = {commit_.value + 1};
+      applied_ = commit_;
+    }
+    is_serving_ = false;
+    reads_.refuse_all(out_->reads);
+    if (transfer_.is_active()) end_transfer(TransferOutcome::kDone);
+    for (PeerProgress& peer : peers_)
+      if (peer.feed == Feed::kSnapshot) out_->end_snapshot.push_back(peer.id);
+    election_.rounds = 0;
+    election_.next_round = now_ + rank_delay() + config_.heartbeat * 2;
+  }
+  role_ = Role::kReplica;
+  election_.to_idle(std::max(election_.next_round, now_));
+  if (primary != primary_ || was_primary) suspicion_.suspect();
+  primary_ = primary;
+  verified_ = {};
+  primary_commit_ = {};
+  acknowledgement_due_ = false;
+  acknowledged_ = {};
+  assembly_.reset();
+  drop_incoming();
+  install_reply_due_ = false;
+  if (primary.value != 0) {
+    suspicion_.on_primary(awake_.now(),
+                          draw(config_.election_timeout, config_.election_timeout / 2));
+  }
+  announce(void_from);
+}
+
+void Replica::announce(LogIndex void_from) {
+  out_->became.push_back({role_, term_, primary_, void_from});
+  note(false,
+       fmt::format("role={} term={} primary={}{}", name_of(role_), term_.value, primary_.value,
+                   void_from.value != 0 ? fmt::format(" void_from={}", void_from.value) : ""));
+}
+
+void Replica::deliver_committed() {
+  LogIndex limit = commit_;
+  if (HF_BUG(config_, kApplyBeforeCommit) && role_ != Role::kPrimary)
+    limit = std::max(limit, verified_);
+  std::size_t bytes = 0;
+  while (applied_ < limit && bytes < kApplyBytesMax && out_->apply.size() < kApplyEntriesMax) {
+    const LogIndex next{applied_.value + 1};
+    const log::Entry* entry = log_.entry(next);
+    if (entry == nullptr) {
+      if (apply_read_ == 0) {
+        apply_read_ = ++reads_of_log_;
+        const LogIndex to = std::min(LogIndex{limit.value + 1}, log_.backlog_first());
+        out_->read_log.push_back({apply_read_, next, to, kApplyBytesMax});
+      }
+      break;
+    }
+    bytes += entry->payload.size();
+    out_->apply.push_back(*entry);
+    applied_ = next;
+  }
+  if (commit_ > reported_commit_) {
+    reported_commit_ = commit_;
+    out_->committed = commit_;
+  }
+}
+
+void Replica::on_log_read(const LogRead& read) {
+  if (read.number == apply_read_) {
+    apply_read_ = 0;
+    for (const log::Entry& entry : read.entries) {
+      // The log may have changed since.
+      if (entry.index.value != applied_.value + 1 || entry.index > commit_ ||
+          log_.term_at(entry.index) != entry.term)
+        continue;
+      out_->apply.push_back(entry);
+      applied_ = entry.index;
+    }
+    return;
+  }
+  for (PeerProgress& peer : peers_) {
+    if (peer.read_number != read.number || read.number == 0) continue;
+    peer.read_number = 0;
+    if (role_ == Role::kPrimary) send_read_entries(peer, read.entries);
+  }
+}
+
+LogIndex Replica::persisted_and_agreed() const {
+  if (HF_BUG(config_, kAcknowledgeBeforePersist)) return verified_;
+  return std::min(log_.persisted(), verified_);
+}
+
+Duration Replica::draw(Duration least, Duration spread) {
+  const auto bound = static_cast<std::uint64_t>(std::max<std::int64_t>(spread.us, 0) + 1);
+  return least + Duration{static_cast<std::int64_t>(random_.below(bound))};
+}
+
+PeerProgress* Replica::progress_of(NodeId peer) {
+  for (PeerProgress& each : peers_)
+    if (each.id == peer) return &each;
+  return nullptr;
+}
+
+bool Replica::accepts_entries() const {
+  return role_ == Role::kPrimary && is_serving_ && !transfer_.is_active() && !disk_failed_;
+}
+
+MonoTime Replica::next_due() const {
+  if (applied_ < commit_ && apply_read_ == 0) return now_;
+  const auto from_awake = [&](MonoTime awake) { return now_ + (awake - awake_.now()); };
+  MonoTime due = kNever;
+  const auto at = [&](MonoTime time) { due = std::min(due, time); };
+  if (role_ == Role::kPrimary) {
+    if (!peers_.empty()) at(next_heartbeat_);
+    if (transfer_.is_active()) at(transfer_.deadline);
+  } else {
+    if (election_.kept_vote || election_.phase == Phase::kWaiting) at(promise_.until());
+    if (election_.phase == Phase::kAsking || election_.phase == Phase::kStanding)
+      at(election_.deadline);
+    if (!suspicion_.is_suspected()) {
+      at(from_awake(suspicion_.silent_at()));
+    } else if (election_.phase == Phase::kIdle && may_stand()) {
+      at(std::max(election_.next_round, peers_.empty() ? promise_.until() : kLongAgo));
+    }
+    if (claim_ != wire::Claim::kSound) at(std::max(next_status_, now_));
+  }
+  return due;
+}
+
+LogIndex Replica::log_needed_from() const {
+  LogIndex needed{std::min(applied_, commit_).value + 1};
+  if (role_ != Role::kPrimary) return needed;
+  for (const PeerProgress& peer : peers_) {
+    if (!peer.is_connected) continue;
+    if (peer.feed != Feed::kSnapshot) {
+      needed = std::min(needed, std::max(peer.next, LogIndex{peer.match.value + 1}));
+    } else if (peer.snapshot.id.index.value != 0) {
+      needed = std::min(needed, LogIndex{peer.snapshot.id.index.value + 1});
+    }
+  }
+  return needed;
+}
+
+std::vector<PeerView> Replica::peers() const {
+  std::vector<PeerView> views;
+  for (const PeerProgress& peer : peers_) {
+    views.push_back({peer.id, peer.is_connected, peer.claim, peer.match, peer.next,
+                     peer.feed == Feed::kSnapshot, awake_.now() - peer.heard});
+  }
+  return views;
+}
+
+}  // namespace holdfast::core

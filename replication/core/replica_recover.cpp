@@ -1,0 +1,141 @@
+// Members that may have lost part of what they said: see claim.hpp.
+#include <fmt/format.h>
+#include <algorithm>
+
+#include "replication/core/replica.hpp"
+
+namespace holdfast::core {
+
+void Replica::on_status_request(NodeId from, const wire::StatusRequest& request) {
+  const bool hears = role_ == Role::kPrimary || (primary_.value != 0 && !suspicion_.is_suspected());
+  send(from, wire::StatusReply{request.nonce, claim_, log_.last_index(), log_.last_term(),
+                               record_.promise_ms_max * 1000, hears});
+}
+
+void Replica::poll_statuses() {
+  const bool wants =
+      claim_ == wire::Claim::kBlank ||
+      (role_ != Role::kPrimary && suspicion_.is_suspected() &&
+       (claim_ != wire::Claim::kSound || now_ - lonely_since_ > config_.election_timeout * 4));
+  if (!wants || now_ < next_status_) return;
+  next_status_ = now_ + config_.election_timeout / 2;
+  for (const PeerProgress& peer : peers_) send(peer.id, wire::StatusRequest{board_.nonce()});
+}
+
+// A blank member learns whether it is the first beginning of a cluster, or has forgotten.
+void Replica::judge_blank() {
+  if (!board_.all_answered()) return;
+  if (board_.all_empty()) {
+    if (!config_.bootstrap && !peers_.empty() && !board_.any_sound()) return;
+    claim_ = wire::Claim::kSound;
+    generation_ = std::max<std::uint64_t>(1, board_.highest_generation());
+    save_record();
+    election_.next_round = now_ + rank_delay();
+    note(false, fmt::format("cluster begins node={} members={}: all disks are empty",
+                            config_.self.value, config_.members.size()));
+    return;
+  }
+  // It may have voted in any term up to the highest that is known: it votes in none of them again.
+  term_ = board_.highest_term();
+  voted_for_ = config_.self;
+  generation_ = std::max<std::uint64_t>(1, board_.highest_generation());
+  claim_ = wire::Claim::kRecovering;
+  lonely_since_ = now_;
+  const Duration longest{std::max<std::int64_t>(
+      static_cast<std::int64_t>(board_.longest_promise_us()), config_.lease.us)};
+  promise_.not_before(started_ + longest);
+  save_record();
+  note(true, fmt::format("this disk was lost: recovering from the others, no vote up to term={}",
+                         term_.value));
+}
+
+void Replica::become_recovering(std::string_view why) {
+  note(true, fmt::format("recovering: acknowledged entries may be missing here reason={}", why));
+  claim_ = wire::Claim::kRecovering;
+  is_clearing_mark_ = false;
+  mark_ = {};
+  election_.to_idle(now_);
+  save_record();
+}
+
+void Replica::judge_recovery() {
+  if (claim_ != wire::Claim::kRecovering || is_clearing_mark_) return;
+  if (mark_.term.value == 0 || mark_.term != term_ || primary_.value == 0) return;
+  if (std::min(log_.persisted(), verified_) < mark_.index) return;
+  is_clearing_mark_ = true;
+  save_record();
+}
+
+bool Replica::nobody_can_claim() const {
+  if (role_ == Role::kPrimary || !suspicion_.is_suspected()) return false;
+  return board_.nobody_can_claim(claim_, now_, config_.election_timeout * 2, now_ - lonely_since_,
+                                 config_.recovery_wait);
+}
+
+// The longest log among those that have one goes on. `board_` tells of members that answered
+// lately.
+void Replica::judge_generation() {
+  if (claim_ == wire::Claim::kBlank || disk_failed_ || election_.phase != Phase::kIdle ||
+      now_ < election_.next_round || !nobody_can_claim())
+    return;
+  for (const auto& [peer, status] : board_.statuses()) {
+    if (now_ - status.at > config_.election_timeout * 2 ||
+        status.reply.claim == wire::Claim::kBlank)
+      continue;
+    if (status.generation > generation_) return;
+    const auto theirs = std::pair(status.reply.last_term, status.reply.last_index);
+    const auto ours = std::pair(log_.last_term(), log_.last_index());
+    if (theirs > ours) return;
+    // Among equals the first in the list, unless it does not come to it.
+    if (theirs == ours && peer < config_.self &&
+        now_ - lonely_since_ < config_.recovery_wait + config_.election_timeout * 8 &&
+        election_.rounds % 4 != 3) {
+      ++election_.rounds;
+      election_.next_round = now_ + draw(config_.election_timeout, config_.election_timeout);
+      return;
+    }
+  }
+  pending_generation_ = std::max(generation_, board_.highest_generation()) + 1;
+  note(true, fmt::format("nobody can claim to hold everything: stands for generation={} last={}",
+                         pending_generation_, log_.last_index().value));
+  ++election_.rounds;
+  stand(wire::VoteKind::kGeneration);
+}
+
+// Won: what this member has is what there is.
+void Replica::begin_generation() {
+  note(true, fmt::format("generation {} begins with what node {} has, up to index {}: writes that "
+                         "only lost or absent disks held are lost",
+                         pending_generation_, config_.self.value, log_.last_index().value));
+  generation_ = pending_generation_;
+  claim_ = wire::Claim::kSound;
+  is_clearing_mark_ = false;
+  save_record();
+}
+
+void Replica::adopt_generation(std::uint64_t generation) {
+  note(true, fmt::format("generation {} was begun: this node follows it", generation));
+  generation_ = generation;
+  may_discard_ = true;
+  refused_noted_ = false;
+  if (role_ != Role::kReplica || primary_.value != 0) become_replica({});
+  verified_ = {};
+  become_recovering("new_generation");
+}
+
+void Replica::on_generation_forced() {
+  if (role_ == Role::kPrimary || claim_ == wire::Claim::kBlank) {
+    note(true, "a generation cannot be begun here: this node is primary, or has an empty disk");
+    return;
+  }
+  note(true, "an operator says that what is here is all there is");
+  pending_generation_ = std::max(generation_, board_.highest_generation()) + 1;
+  term_ = std::max(term_, board_.highest_term());
+  become_replica({});
+  ++term_.value;
+  voted_for_ = config_.self;
+  begin_generation();
+  become_primary();
+}
+
+}  // namespace holdfast::core
