@@ -63,7 +63,9 @@ bool StatusBoard::nobody_can_claim(Claim own, MonoTime now, Duration fresh_for, 
   }
   if (sound >= quorum || with_log < quorum) return false;
   const std::size_t absent = peers_ - present;
-  return sound + absent < quorum || lonely >= recovery_wait || absent == 0;
+  if (sound + absent < quorum) return true;
+  // While one can claim its data, those who are away are not given up without an operator.
+  return sound == 0 && lonely >= recovery_wait;
 }
 
 }  // namespace holdfast::core

@@ -8,10 +8,12 @@
 //               other members have told their terms. If all are empty, they may begin a cluster
 //               (explicitly); otherwise it votes in no term up to the highest and is recovering
 //
-// If so many members are not sound that no majority can ever be found among the others, nobody can
-// claim anything. Then the longest log among those that have one begins a new generation, and
+// If so many members are not sound that no majority can ever be found among the others, even if all
+// that are absent were sound, nobody can claim anything; nor after recovery_wait, if no member that
+// is present is sound. Then the longest log among those that have one begins a new generation, and
 // whoever was absent is refused until its disk is wiped. That is the one case in which acknowledged
-// writes may be lost, and it is said loudly.
+// writes may be lost, and it is said loudly. Anything else (one is sound, one recovers, one stays
+// away) is for an operator to decide: GenerationForced.
 #pragma once
 
 #include <cstddef>

@@ -41,8 +41,8 @@ struct Became {
   Role role = Role::kReplica;
   Term term;
   NodeId primary;
-  // Not 0: a deposed primary. What it applied from this index on is void and must be undone; what
-  // of it is kept by the cluster comes again in `apply`.
+  // Not 0: a deposed primary. What it applied from this index on, if anything, is void and must be
+  // undone, submitted or not; what of it is kept by the cluster comes again in `apply`.
   LogIndex void_from;
 };
 
@@ -91,12 +91,12 @@ struct Note {
 
 struct Effects {
   std::vector<RecordWrite> records;
+  bool discard_snapshot = false;  // what store_snapshot gave in former steps
+  std::vector<StoreSnapshot> store_snapshot;
   std::vector<LogWrite> writes;
   std::vector<Became> became;
   // Not 0: entries were submitted that are not in the log; what was applied from here on is void.
   LogIndex refused_from;
-  std::vector<StoreSnapshot> store_snapshot;
-  bool discard_snapshot = false;  // what store_snapshot gave before this step
   // Not empty: what is applied is replaced, in one switch, by this stored snapshot (index 0: by
   // nothing, an empty keyspace). The matching LogWrite has `reset`.
   std::optional<wire::SnapshotId> install_snapshot;

@@ -58,6 +58,7 @@ struct PeerProgress {
   std::size_t in_flight_bytes = 0;
 
   // Of entry `next`, if it goes in fragments.
+  std::uint64_t fragment_total = 0;  // its size; 0: none was sent
   std::uint64_t fragment_sent = 0;
   std::uint64_t fragment_acknowledged = 0;
   MonoTime fragment_moved_at;
@@ -71,6 +72,12 @@ struct PeerProgress {
 
   OutgoingSnapshot snapshot;
 
+  void end_fragments() { fragment_total = fragment_sent = fragment_acknowledged = 0; }
+  // All are sent, or as many as may be on their way.
+  bool fragments_wait(std::uint64_t window) const {
+    return fragment_total != 0 && (fragment_sent >= fragment_total ||
+                                   fragment_sent - fragment_acknowledged >= window);
+  }
   bool counts() const { return claim_known && claim == wire::Claim::kSound; }
   void note_sent(LogIndex last, std::size_t bytes) {
     in_flight.push_back({last, bytes});
@@ -88,7 +95,7 @@ struct PeerProgress {
     probe_sent = false;
     in_flight.clear();
     in_flight_bytes = 0;
-    fragment_sent = fragment_acknowledged = 0;
+    end_fragments();
     read_number = 0;
     marked_round = 0;
   }

@@ -75,6 +75,8 @@ class Replica {
   NodeId primary() const { return primary_; }  // 0: unknown
   LogIndex commit_index() const { return commit_; }
   LogIndex last_index() const { return log_.last_index(); }
+  // Of an entry of the log, if it is known (not from before the snapshot).
+  std::optional<Term> term_at(LogIndex index) const { return log_.term_at(index); }
   LogIndex next_index() const { return {log_.last_index().value + 1}; }
   wire::Claim claim() const { return claim_; }
   std::uint64_t generation() const { return generation_; }
@@ -227,6 +229,7 @@ class Replica {
   LogIndex applied_;  // handed to the owner, or executed by it as primary
   std::uint64_t reads_of_log_ = 0;
   std::uint64_t apply_read_ = 0;  // the ReadLog for `apply` under way; 0: none
+  MonoTime apply_read_after_ = kLongAgo;  // the last one found nothing
 
   // As a voter and candidate.
   AwakeClock awake_;

@@ -76,7 +76,7 @@ void Replica::learn_progress(PeerProgress& peer, LogIndex received, LogIndex per
   peer.on_acknowledged(peer.match);
   if (peer.feed == Feed::kStream && received >= peer.next) {
     peer.next = {received.value + 1};
-    peer.fragment_sent = peer.fragment_acknowledged = 0;
+    peer.end_fragments();
   }
 }
 
@@ -104,9 +104,10 @@ void Replica::on_append_reply(PeerProgress& peer, const wire::AppendReply& reply
       peer.next = {received.value + 1};
     }
     if (peer.feed == Feed::kStream && received.value + 1 == peer.next.value &&
-        reply.fragment_bytes > peer.fragment_acknowledged &&
-        reply.fragment_bytes <= peer.fragment_sent) {
+        reply.fragment_bytes > peer.fragment_acknowledged) {
+      // The peer may have more than was sent over this link.
       peer.fragment_acknowledged = reply.fragment_bytes;
+      peer.fragment_sent = std::max(peer.fragment_sent, reply.fragment_bytes);
       peer.fragment_moved_at = awake_.now();
     }
     return;
@@ -214,7 +215,7 @@ void Replica::feed(PeerProgress& peer) {
          peer.in_flight.size() < config_.window_messages) {
     const log::Entry* entry = log_.entry(peer.next);
     if (entry == nullptr) {
-      if (peer.read_number != 0) return;
+      if (peer.read_number != 0 || peer.fragments_wait(config_.window_bytes / 2)) return;
       peer.read_number = ++reads_of_log_;
       out_->read_log.push_back(
           {peer.read_number, peer.next, log_.backlog_first(), config_.window_bytes / 4});
@@ -282,8 +283,8 @@ bool Replica::feed_fragment(PeerProgress& peer, const log::Entry& entry) {
   const LogIndex previous{peer.next.value - 1};
   const std::uint64_t total = entry.payload.size();
   if (peer.fragment_sent == 0) peer.fragment_moved_at = awake_.now();
-  while (peer.fragment_sent < total &&
-         peer.fragment_sent - peer.fragment_acknowledged < config_.window_bytes / 2) {
+  peer.fragment_total = total;
+  while (!peer.fragments_wait(config_.window_bytes / 2)) {
     const std::size_t part =
         std::min<std::uint64_t>(config_.message_bytes, total - peer.fragment_sent);
     send(peer.id, wire::AppendFragment{previous, *log_.term_at(previous), commit_, head_of(entry),

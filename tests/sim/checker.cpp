@@ -1,0 +1,89 @@
+#include "tests/sim/checker.hpp"
+
+#include <algorithm>
+#include <fmt/format.h>
+
+namespace holdfast::sim {
+
+std::uint64_t next_digest(std::uint64_t digest, std::uint64_t entry_hash) {
+  std::uint64_t mixed = digest * 0x9e3779b97f4a7c15U + entry_hash + 1;
+  mixed ^= mixed >> 29;
+  return mixed * 0xbf58476d1ce4e5b9U;
+}
+
+void Checker::on_appended(std::size_t node, LogIndex index, const EntryFact& entry, Term previous) {
+  const auto [at, is_new] = appended_.try_emplace({index, entry.term}, Appended{entry.hash, previous});
+  if (is_new) return;
+  if (at->second.hash != entry.hash || at->second.previous != previous)
+    fail(fmt::format("log matching: node {} has another entry at index {} term {}", node + 1,
+                     index.value, entry.term.value));
+}
+
+void Checker::on_committed(std::size_t node, LogIndex index, const EntryFact& entry) {
+  if (const EntryFact* known = committed(index)) {
+    if (!(*known == entry))
+      fail(fmt::format("commitment is forever: node {} commits term {} at index {}, where term {} "
+                       "was committed",
+                       node + 1, entry.term.value, index.value, known->term.value));
+    return;
+  }
+  if (index.value != committed_.size() + 1)
+    return fail(fmt::format("node {} commits index {} before {}", node + 1, index.value,
+                            committed_.size() + 1));
+  digests_.push_back(next_digest(digest_at({committed_.size()}), entry.hash));
+  committed_.push_back(entry);
+}
+
+void Checker::on_primary(std::size_t node, Term term) {
+  const auto [at, is_new] = primaries_.try_emplace(term, node);
+  if (!is_new && at->second != node)
+    fail(fmt::format("one primary a term: nodes {} and {} in term {}", at->second + 1, node + 1,
+                     term.value));
+}
+
+void Checker::on_state(std::size_t node, LogIndex index, std::uint64_t digest) {
+  if (index.value > committed_.size())
+    return fail(fmt::format("node {} applied index {}, which is not committed", node + 1,
+                            index.value));
+  if (digest_at(index) != digest)
+    fail(fmt::format("equal index, equal digest: node {} differs at index {}", node + 1,
+                     index.value));
+}
+
+void Checker::on_acknowledged(LogIndex index, std::uint64_t entry_hash) {
+  ++acknowledged_count_;
+  const EntryFact* entry = committed(index);
+  if (entry == nullptr || entry->hash != entry_hash)
+    return fail(fmt::format("the write acknowledged at index {} is not what was committed there",
+                            index.value));
+  shown_ = std::max(shown_, index);
+}
+
+void Checker::on_read(std::size_t node, LogIndex version, LogIndex shown_when_asked) {
+  ++read_count_;
+  if (version < shown_when_asked)
+    return fail(fmt::format("stale read: node {} shows version {}, but {} was shown before it was "
+                            "asked",
+                            node + 1, version.value, shown_when_asked.value));
+  if (version.value > committed_.size())
+    return fail(fmt::format("dirty read: node {} shows version {}, which is not committed",
+                            node + 1, version.value));
+  shown_ = std::max(shown_, version);
+}
+
+void Checker::on_generation(std::size_t node, bool may_lose, LogIndex first,
+                            const std::vector<EntryFact>& log) {
+  if (!may_lose)
+    return fail(fmt::format("node {} begins a new generation while a majority can claim its data",
+                            node + 1));
+  std::size_t agreed = first.value - 1;
+  while (agreed < committed_.size() && agreed + 1 - first.value < log.size() &&
+         committed_[agreed] == log[agreed + 1 - first.value])
+    ++agreed;
+  if (agreed >= committed_.size()) return;
+  committed_.resize(agreed);
+  digests_.resize(agreed);
+  shown_ = std::min(shown_, LogIndex{agreed});
+}
+
+}  // namespace holdfast::sim

@@ -1,0 +1,81 @@
+// Checker watches a whole cluster from outside of it and knows what no member knows: what has ever
+// been committed, acknowledged and read. The first broken promise is kept as `failure`.
+//
+//   one primary a term; equal (index, term), equal entry and equal predecessor; an index, once
+//   committed anywhere, never gets another entry, and every later primary has it; no two leases at
+//   once; applied state at an index is the same everywhere; an acknowledged write is committed; a
+//   read is never older than what was acknowledged or read before it began.
+//
+// Linearizability is exact here, without search: each read and write names its place in the log.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "base/ids.hpp"
+
+namespace holdfast::sim {
+
+struct EntryFact {
+  Term term;
+  std::uint64_t hash = 0;  // of all its content
+  friend bool operator==(const EntryFact&, const EntryFact&) = default;
+};
+
+// Of the state after applying an entry to a state.
+std::uint64_t next_digest(std::uint64_t digest, std::uint64_t entry_hash);
+
+class Checker {
+ public:
+  bool failed() const { return !failure_.empty(); }
+  const std::string& failure() const { return failure_; }
+  void fail(std::string text) {
+    if (failure_.empty()) failure_ = std::move(text);
+  }
+
+  void on_appended(std::size_t node, LogIndex index, const EntryFact& entry, Term previous);
+  void on_committed(std::size_t node, LogIndex index, const EntryFact& entry);
+  void on_primary(std::size_t node, Term term);
+  // Applied state, once its index is committed.
+  void on_state(std::size_t node, LogIndex index, std::uint64_t digest);
+  void on_acknowledged(LogIndex index, std::uint64_t entry_hash);
+
+  // The newest that anybody has been shown.
+  LogIndex shown() const { return shown_; }
+  void on_read(std::size_t node, LogIndex version, LogIndex shown_when_asked);
+
+  // The log of a member that begins a new generation, from the first index on that is known there.
+  void on_generation(std::size_t node, bool may_lose, LogIndex first,
+                     const std::vector<EntryFact>& log);
+
+  LogIndex committed_last() const { return {committed_.size()}; }
+  const EntryFact* committed(LogIndex index) const {
+    return index.value >= 1 && index.value <= committed_.size() ? &committed_[index.value - 1]
+                                                                : nullptr;
+  }
+  std::uint64_t digest_at(LogIndex index) const {
+    return index.value == 0 ? 0 : digests_[index.value - 1];
+  }
+  std::uint64_t acknowledged_count() const { return acknowledged_count_; }
+  std::uint64_t read_count() const { return read_count_; }
+  std::uint64_t election_count() const { return primaries_.size(); }
+
+ private:
+  struct Appended {
+    std::uint64_t hash = 0;
+    Term previous;
+  };
+  std::string failure_;
+  std::map<std::pair<LogIndex, Term>, Appended> appended_;
+  std::vector<EntryFact> committed_;
+  std::vector<std::uint64_t> digests_;
+  std::map<Term, std::size_t> primaries_;
+  LogIndex shown_;
+  std::uint64_t acknowledged_count_ = 0;
+  std::uint64_t read_count_ = 0;
+};
+
+}  // namespace holdfast::sim

@@ -1,0 +1,164 @@
+#include "tests/sim/faults.hpp"
+
+#include <algorithm>
+
+namespace holdfast::sim {
+
+Faults::Faults(Timeline& timeline, Random& random, Network& network, FaultTarget& target,
+               FaultPlan plan)
+    : timeline_(timeline), random_(random), network_(network), target_(target), plan_(plan) {}
+
+std::int64_t Faults::below(std::int64_t bound) {
+  return bound > 0 ? static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(bound)))
+                   : 0;
+}
+
+void Faults::every(std::int64_t mean_us, void (Faults::*act)()) {
+  if (mean_us == 0) return;
+  timeline_.after(below(2 * mean_us), [this, mean_us, act] {
+    if (ended_) return;
+    (this->*act)();
+    every(mean_us, act);
+  });
+}
+
+void Faults::begin() {
+  every(plan_.kill_us, &Faults::kill);
+  every(plan_.power_us, &Faults::lose_power);
+  every(plan_.wipe_us, &Faults::wipe);
+  every(plan_.cut_us, &Faults::cut);
+  every(plan_.flap_us, &Faults::flap);
+  every(plan_.pause_us, &Faults::pause);
+  every(plan_.busy_us, &Faults::busy);
+  every(plan_.hand_over_us, &Faults::hand_over);
+  every(plan_.disk_us, &Faults::disk);
+  every(plan_.clock_us, &Faults::clock);
+  if (plan_.catastrophe_at_us != 0)
+    timeline_.at(plan_.catastrophe_at_us, [this] { catastrophe(); });
+}
+
+void Faults::end() {
+  ended_ = true;
+  network_.heal_all();
+  for (std::size_t i = 0; i < target_.machine_count(); ++i) {
+    Machine& machine = target_.machine(i);
+    machine.pauses() = {};
+    machine.clock().set_drift(below(2 * plan_.drift_ppm_max + 1) - plan_.drift_ppm_max);
+    target_.fail_disk(i, false);
+    if (!machine.is_up()) target_.restart(i);
+  }
+}
+
+std::size_t Faults::victim() {
+  if (random_.below(2) == 0) return target_.primary_or_any();
+  return random_.below(target_.machine_count());
+}
+
+void Faults::down_for_a_while(std::size_t number) {
+  const bool soon = random_.below(2) == 0;
+  timeline_.after(1'000 + below(soon ? 60'000 : plan_.down_us_max), [this, number] {
+    if (ended_ || target_.machine(number).is_up()) return;
+    target_.restart(number);
+    if (plan_.relapse_one_in == 0 || random_.below(plan_.relapse_one_in) != 0) return;
+    timeline_.after(below(400'000), [this, number] {
+      if (ended_ || !target_.machine(number).is_up()) return;
+      target_.kill_process(number);
+      down_for_a_while(number);
+    });
+  });
+}
+
+void Faults::kill() {
+  const std::size_t number = victim();
+  if (!target_.machine(number).is_up()) return;
+  target_.kill_process(number);
+  down_for_a_while(number);
+}
+
+void Faults::lose_power() {
+  const std::size_t number = victim();
+  if (!target_.may_lose_disk(number)) return;
+  const bool was_up = target_.machine(number).is_up();
+  target_.lose_power(number);
+  if (was_up) down_for_a_while(number);
+}
+
+void Faults::wipe() {
+  const std::size_t number = victim();
+  if (!target_.may_lose_disk(number)) return;
+  const bool was_up = target_.machine(number).is_up();
+  target_.wipe(number);
+  if (was_up) down_for_a_while(number);
+}
+
+void Faults::cut() {
+  const std::size_t count = target_.machine_count();
+  if (count < 2) return;
+  std::vector<bool> side(count);
+  const std::uint64_t kind = random_.below(4);
+  const std::size_t chosen = victim();
+  for (std::size_t i = 0; i < count; ++i)
+    side[i] = kind == 0 ? random_.below(2) == 0 : i == chosen;
+  const bool forth = kind != 1;  // one way only, sometimes
+  const bool back = kind != 2;
+  for (std::size_t a = 0; a < count; ++a) {
+    for (std::size_t b = 0; b < count; ++b) {
+      if (a == b || side[a] == side[b]) continue;
+      network_.cut(a, b, side[a] ? forth : back);
+      // Some notice at once, most hear only silence.
+      if (a < b && random_.below(4) == 0) network_.break_link(a, b);
+    }
+  }
+  timeline_.after(50'000 + below(1'500'000), [this] {
+    if (!ended_) network_.heal_all();
+  });
+}
+
+void Faults::flap() {
+  const std::size_t count = target_.machine_count();
+  if (count < 2) return;
+  const std::size_t a = victim();
+  const std::size_t b = (a + 1 + random_.below(count - 1)) % count;
+  network_.break_link(a, b);
+}
+
+void Faults::pause() {
+  Machine& machine = target_.machine(victim());
+  if (machine.is_up()) machine.pause(10'000 + below(plan_.pause_us_max), false);
+}
+
+void Faults::busy() {
+  Machine& machine = target_.machine(victim());
+  if (machine.is_up()) machine.pause(10'000 + below(2'000'000), true);
+}
+
+void Faults::hand_over() {
+  target_.hand_over(random_.below(target_.machine_count()));
+}
+
+void Faults::disk() {
+  const std::size_t number = victim();
+  if (!target_.machine(number).is_up()) return;
+  target_.fail_disk(number, true);
+  timeline_.after(100'000 + below(1'500'000), [this, number] {
+    if (!ended_) target_.fail_disk(number, false);
+  });
+}
+
+void Faults::clock() {
+  Clock& clock = target_.machine(random_.below(target_.machine_count())).clock();
+  if (plan_.clocks_stop && random_.below(2) == 0) return clock.stop();
+  clock.set_drift(below(2 * plan_.drift_ppm_max + 1) - plan_.drift_ppm_max);
+}
+
+void Faults::catastrophe() {
+  if (ended_) return;
+  target_.allow_any_loss();
+  for (std::size_t i = 0; i < target_.machine_count(); ++i) {
+    const bool was_up = target_.machine(i).is_up();
+    target_.lose_power(i);
+    if (was_up) down_for_a_while(i);
+  }
+}
+
+}  // namespace holdfast::sim

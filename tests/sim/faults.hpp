@@ -1,0 +1,88 @@
+// Faults decides, by seed, what goes wrong when: it acts on machines, clocks, network and disks
+// through FaultTarget and knows nothing of what runs on them.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "base/random.hpp"
+#include "tests/sim/machine.hpp"
+#include "tests/sim/network.hpp"
+#include "tests/sim/timeline.hpp"
+
+namespace holdfast::sim {
+
+// Mean time between faults of a kind; 0: never.
+struct FaultPlan {
+  std::int64_t kill_us = 0;
+  std::int64_t power_us = 0;
+  std::int64_t wipe_us = 0;
+  std::int64_t cut_us = 0;
+  std::int64_t flap_us = 0;
+  std::int64_t pause_us = 0;
+  std::int64_t pause_us_max = 1'000'000;
+  std::int64_t busy_us = 0;
+  std::int64_t hand_over_us = 0;
+  std::int64_t disk_us = 0;
+  std::int64_t clock_us = 0;
+  std::int64_t drift_ppm_max = 0;
+  bool clocks_stop = false;
+  std::int64_t down_us_max = 1'500'000;
+  // A machine that came back dies again soon, one time in so many; 0: never.
+  std::uint64_t relapse_one_in = 0;
+  // Once, at this time, all lose power; 0: never.
+  std::int64_t catastrophe_at_us = 0;
+};
+
+class FaultTarget {
+ public:
+  virtual ~FaultTarget() = default;
+  virtual std::size_t machine_count() const = 0;
+  virtual Machine& machine(std::size_t number) = 0;
+  virtual void kill_process(std::size_t number) = 0;
+  virtual void lose_power(std::size_t number) = 0;
+  virtual void wipe(std::size_t number) = 0;
+  virtual void restart(std::size_t number) = 0;
+  // Whether the cluster's promises allow that this one's disk loses something now.
+  virtual bool may_lose_disk(std::size_t number) = 0;
+  virtual void allow_any_loss() = 0;
+  virtual void hand_over(std::size_t target) = 0;
+  virtual void fail_disk(std::size_t number, bool failed) = 0;
+  // Where the work is: faults like to hit it.
+  virtual std::size_t primary_or_any() = 0;
+};
+
+class Faults {
+ public:
+  Faults(Timeline& timeline, Random& random, Network& network, FaultTarget& target,
+         FaultPlan plan);
+  void begin();
+  // Nothing goes wrong any more; what is broken is mended. Machines that are down are restarted.
+  void end();
+
+ private:
+  void every(std::int64_t mean_us, void (Faults::*act)());
+  std::size_t victim();
+  std::int64_t below(std::int64_t bound);
+  void down_for_a_while(std::size_t number);
+  void kill();
+  void lose_power();
+  void wipe();
+  void cut();
+  void flap();
+  void pause();
+  void busy();
+  void hand_over();
+  void disk();
+  void clock();
+  void catastrophe();
+
+  Timeline& timeline_;
+  Random& random_;
+  Network& network_;
+  FaultTarget& target_;
+  FaultPlan plan_;
+  bool ended_ = false;
+};
+
+}  // namespace holdfast::sim

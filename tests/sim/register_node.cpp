@@ -1,0 +1,429 @@
+#include "tests/sim/register_node.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <fmt/format.h>
+#include <utility>
+
+#include "base/bytes.hpp"
+#include "base/crc32c.hpp"
+
+namespace holdfast::sim {
+
+namespace {
+
+constexpr std::size_t kSnapshotBytes = 700;  // several messages
+
+std::uint64_t hash_of(const Rope& payload, log::EntryKind kind, UnixMs time) {
+  std::uint32_t crc = 0;
+  for (std::size_t i = 0; i < payload.piece_count(); ++i) crc = crc32c(payload.piece(i), crc);
+  return (static_cast<std::uint64_t>(crc) << 24) ^ (payload.size() << 8) ^
+         static_cast<std::uint64_t>(time) ^ static_cast<std::uint64_t>(kind);
+}
+
+std::uint64_t hash_of(const log::Entry& entry) {
+  return hash_of(entry.payload, entry.kind, entry.time);
+}
+
+NodeId id_of(std::size_t machine) {
+  return {machine + 1};
+}
+
+std::string to_bytes(const RegisterState& state) {
+  ByteWriter out;
+  out.u64(state.index.value);
+  out.u64(state.term.value);
+  out.u64(state.digest);
+  std::string bytes = out.take();
+  bytes.resize(kSnapshotBytes, 'x');
+  return bytes;
+}
+
+RegisterState from_bytes(std::string_view bytes) {
+  ByteReader in(bytes);
+  RegisterState state;
+  state.index = {in.u64()};
+  state.term = {in.u64()};
+  state.digest = in.u64();
+  return state;
+}
+
+}  // namespace
+
+core::Start RegisterNode::recover(Surroundings& around, bool tail_in_doubt, core::MonoTime now) {
+  core::Start start;
+  const RecordOnDisk& record = around.record_disk.state();
+  const LogOnDisk& log = around.log_disk.state();
+  start.now = now;
+  start.seed = around.random.next();
+  start.is_new = !record.is_there;
+  start.record = record.record;
+  start.tail_in_doubt = tail_in_doubt;
+  start.snapshot = {log.snapshot.index, log.snapshot.term};
+  start.applied = log.snapshot.index;
+  start.last_index = log.snapshot.index;
+  const bool keeps_tail = around.random.below(2) == 0;
+  for (const log::Entry& entry : log.entries) {
+    if (entry.index <= log.snapshot.index) continue;
+    if (start.runs.empty() || start.runs.back().term != entry.term)
+      start.runs.push_back({entry.index, entry.term});
+    start.last_index = entry.index;
+    if (keeps_tail) start.tail.push_back(entry);
+  }
+  return start;
+}
+
+RegisterNode::RegisterNode(Surroundings& around, core::Config config, bool tail_in_doubt,
+                           core::MonoTime now)
+    : around_(around),
+      number_(around.machine.number()),
+      replica_(config, recover(around, tail_in_doubt, now)),
+      state_(around.log_disk.state().snapshot),
+      first_{state_.index.value + 1},
+      before_first_(state_.term),
+      committed_(state_.index),
+      generation_(replica_.generation()),
+      outgoing_(config.members.size()),
+      snapshot_index_(state_.index) {
+  for (const log::Entry& entry : around.log_disk.state().entries)
+    if (entry.index > state_.index) facts_.push_back({entry.term, hash_of(entry)});
+}
+
+EntryFact* RegisterNode::fact(LogIndex index) {
+  if (index < first_ || index.value - first_.value >= facts_.size()) return nullptr;
+  return &facts_[index.value - first_.value];
+}
+
+void RegisterNode::on_message(std::size_t from, const wire::Message& message, core::MonoTime now) {
+  step(core::Received{id_of(from), message}, now);
+}
+
+void RegisterNode::on_link_up(std::size_t peer, core::MonoTime now) {
+  step(core::PeerConnected{id_of(peer)}, now);
+}
+
+void RegisterNode::on_link_down(std::size_t peer, core::MonoTime now) {
+  step(core::PeerLost{id_of(peer)}, now);
+}
+
+void RegisterNode::on_turn_end(core::MonoTime now) {
+  submit(now);
+  step(core::Tick{}, now);
+  maybe_snapshot();
+}
+
+void RegisterNode::say_busy() {
+  for (const NodeId member : replica_.config().members) {
+    if (member == replica_.config().self) continue;
+    around_.network.send(number_, member.value - 1,
+                         {replica_.term(), replica_.generation(), wire::Busy{}});
+  }
+}
+
+void RegisterNode::hand_over(NodeId target, core::MonoTime now) {
+  submit(now);
+  step(core::TransferRequested{target, core::milliseconds(500)}, now);
+}
+
+void RegisterNode::disk_event(bool failed, core::MonoTime now) {
+  if (failed) {
+    step(core::DiskFailed{}, now);
+  } else {
+    step(core::DiskHealthy{}, now);
+  }
+}
+
+void RegisterNode::post(core::Happening what) {
+  around_.machine.post([what = std::move(what)](Process& process, core::MonoTime now) {
+    static_cast<RegisterNode&>(process).step(what, now);
+  });
+}
+
+// What a thread of its own reads from files.
+void RegisterNode::post_later(core::Happening what) {
+  const auto delay = static_cast<std::int64_t>(100 + around_.random.below(2'000));
+  Machine& machine = around_.machine;
+  around_.timeline.after(delay, [&machine, life = machine.life(), what = std::move(what)] {
+    if (machine.life() != life) return;
+    machine.post([what](Process& process, core::MonoTime now) {
+      static_cast<RegisterNode&>(process).step(what, now);
+    });
+  });
+}
+
+void RegisterNode::step(core::Happening what, core::MonoTime now) {
+  effects_.clear();
+  replica_.step({now, std::move(what)}, effects_);
+  carry_out();
+}
+
+void RegisterNode::carry_out() {
+  if (around_.trace)
+    for (const core::Note& note : effects_.notes) around_.trace(number_, note.text);
+  for (core::RecordWrite& write : effects_.records) {
+    around_.record_disk.submit(
+        [record = std::move(write.record)](RecordOnDisk& disk) { disk = {true, record}; },
+        [this, number = write.write] { post(core::RecordSaved{number}); });
+  }
+  check_generation();
+  do_store();
+  do_writes();
+  do_became();
+  if (effects_.refused_from.value != 0) {
+    undo_from(effects_.refused_from);
+    while (!held_.empty() && held_.back().index >= effects_.refused_from) held_.pop_back();
+  }
+  do_install();
+  check_committed();
+  do_apply();
+  send_snapshots();
+  for (const core::ReadLog& read : effects_.read_log) {
+    core::LogRead answer;
+    answer.number = read.number;
+    std::size_t bytes = 0;
+    for (const log::Entry& entry : around_.log_disk.state().entries) {
+      if (entry.index < read.from || entry.index >= read.to) continue;
+      if (!answer.entries.empty() && bytes + entry.payload.size() > read.payload_bytes_max) break;
+      if (answer.entries.empty() && entry.index != read.from) break;
+      bytes += entry.payload.size();
+      answer.entries.push_back(entry);
+    }
+    post_later(std::move(answer));
+  }
+  do_reads();
+  for (core::Send& message : effects_.send)
+    around_.network.send(number_, message.to.value - 1, message.message);
+  release_replies();
+}
+
+
+void RegisterNode::check_generation() {
+  if (replica_.generation() <= generation_) return;
+  generation_ = replica_.generation();
+  if (replica_.role() == core::Role::kPrimary)
+    around_.checker.on_generation(number_, around_.may_lose_data(), first_, facts_);
+}
+
+void RegisterNode::note_write(const core::LogWrite& write) {
+  if (write.reset) {
+    facts_.clear();
+    first_ = {write.reset->index.value + 1};
+    before_first_ = write.reset->term;
+  }
+  if (write.truncate_from.value != 0)
+    facts_.resize(write.truncate_from.value - first_.value);
+  for (const log::Entry& entry : write.entries) {
+    if (entry.index.value != first_.value + facts_.size())
+      return around_.checker.fail(fmt::format("node {} appends index {} out of order", number_ + 1,
+                                              entry.index.value));
+    const Term previous = facts_.empty() ? before_first_ : facts_.back().term;
+    facts_.push_back({entry.term, hash_of(entry)});
+    around_.checker.on_appended(number_, entry.index, facts_.back(), previous);
+  }
+}
+
+void RegisterNode::do_writes() {
+  for (core::LogWrite& write : effects_.writes) {
+    note_write(write);
+    RegisterState installed;
+    if (write.reset && write.reset->index.value != 0 && incoming_)
+      installed = from_bytes(incoming_->bytes);
+    const core::WriteNumber number = write.write;
+    around_.log_disk.submit(
+        [write = std::move(write), installed](LogOnDisk& disk) {
+          if (write.reset) disk = {installed, {}};
+          auto& entries = disk.entries;
+          if (write.truncate_from.value != 0)
+            while (!entries.empty() && entries.back().index >= write.truncate_from)
+              entries.pop_back();
+          entries.insert(entries.end(), write.entries.begin(), write.entries.end());
+        },
+        [this, number] { post(core::Persisted{number}); });
+  }
+}
+
+void RegisterNode::do_became() {
+  for (const core::Became& became : effects_.became) {
+    if (became.void_from.value != 0) {
+      proposals_.clear();
+      held_.clear();
+      undo_from(became.void_from);
+    }
+    if (became.role != core::Role::kPrimary) continue;
+    Checker& checker = around_.checker;
+    checker.on_primary(number_, became.term);
+    const LogIndex last = checker.committed_last();
+    const std::optional<Term> term = replica_.term_at(last);
+    if (last > replica_.last_index() || (term && last.value != 0 &&
+                                         *term != checker.committed(last)->term))
+      checker.fail(fmt::format("node {} is primary of term {} without the committed entry {}",
+                               number_ + 1, became.term.value, last.value));
+    around_.on_role_change();
+  }
+}
+
+void RegisterNode::do_store() {
+  if (effects_.discard_snapshot) incoming_.reset();
+  for (const core::StoreSnapshot& block : effects_.store_snapshot) {
+    if (block.offset == 0) incoming_ = IncomingBytes{block.snapshot, {}};
+    if (!incoming_ || incoming_->id != block.snapshot || incoming_->bytes.size() != block.offset)
+      return around_.checker.fail(fmt::format("node {} stores a snapshot out of order",
+                                              number_ + 1));
+    incoming_->bytes += block.bytes.str();
+  }
+}
+
+void RegisterNode::do_install() {
+  if (!effects_.install_snapshot) return;
+  const wire::SnapshotId id = *effects_.install_snapshot;
+  undo_.clear();
+  state_ = {};
+  committed_ = id.index;
+  snapshot_index_ = id.index;
+  if (id.index.value == 0) return;
+  if (incoming_ && incoming_->id == id) state_ = from_bytes(incoming_->bytes);
+  incoming_.reset();
+  if (state_.index != id.index)
+    return around_.checker.fail(fmt::format("node {} installs a snapshot that it has not",
+                                            number_ + 1));
+  around_.checker.on_state(number_, state_.index, state_.digest);
+}
+
+void RegisterNode::check_committed() {
+  const LogIndex commit = replica_.commit_index();
+  while (committed_ < commit && !around_.checker.failed()) {
+    ++committed_.value;
+    const EntryFact* entry = fact(committed_);
+    if (entry == nullptr)
+      return around_.checker.fail(fmt::format("node {} commits index {}, which it has not",
+                                              number_ + 1, committed_.value));
+    around_.checker.on_committed(number_, committed_, *entry);
+  }
+  while (!undo_.empty() && undo_.front().index < committed_) undo_.pop_front();
+}
+
+void RegisterNode::apply(LogIndex index, Term term, std::uint64_t hash) {
+  if (index > replica_.commit_index()) undo_.push_back(state_);
+  state_ = {index, term, next_digest(state_.digest, hash)};
+}
+
+void RegisterNode::do_apply() {
+  for (const log::Entry& entry : effects_.apply) {
+    if (entry.index.value != state_.index.value + 1)
+      return around_.checker.fail(fmt::format("node {} applies index {} after {}", number_ + 1,
+                                              entry.index.value, state_.index.value));
+    apply(entry.index, entry.term, hash_of(entry));
+  }
+  if (!effects_.apply.empty()) around_.checker.on_state(number_, state_.index, state_.digest);
+}
+
+void RegisterNode::undo_from(LogIndex index) {
+  while (!undo_.empty() && state_.index >= index) {
+    state_ = undo_.back();
+    undo_.pop_back();
+  }
+}
+
+void RegisterNode::write(std::uint64_t id, std::size_t payload_bytes, Reply reply) {
+  if (!replica_.accepts_entries()) return reply(Outcome::kRefused, {});
+  const LogIndex index{state_.index.value + 1};
+  if (index.value != replica_.next_index().value + proposals_.size())
+    return around_.checker.fail(fmt::format("node {} accepts writes with state at {} and log at {}",
+                                            number_ + 1, state_.index.value,
+                                            replica_.last_index().value));
+  std::string payload(std::max<std::size_t>(payload_bytes, 8), static_cast<char>(id));
+  std::memcpy(payload.data(), &id, 8);
+  core::Proposal proposal{static_cast<UnixMs>(id % 1000), log::EntryKind::kMutations,
+                          Rope::copy_of(payload)};
+  const std::uint64_t hash = hash_of(proposal.payload, proposal.kind, proposal.time);
+  proposals_.push_back(std::move(proposal));
+  apply(index, replica_.term(), hash);
+  held_.push_back({index, hash, std::move(reply)});
+}
+
+void RegisterNode::submit(core::MonoTime now) {
+  if (proposals_.empty()) return;
+  const std::vector<core::Proposal> proposals = std::exchange(proposals_, {});
+  step(core::Submitted{proposals}, now);
+}
+
+void RegisterNode::read(core::ReadMode mode, core::MonoTime now, Reply reply) {
+  const std::uint64_t id = next_read_++;
+  reads_.emplace_back(id, std::move(reply));
+  step(core::ReadRequested{id, mode}, now);
+}
+
+void RegisterNode::do_reads() {
+  for (const core::ReadOutcome& outcome : effects_.reads) {
+    const auto found = std::find_if(reads_.begin(), reads_.end(), [&](const auto& read) {
+      return read.first == outcome.id;
+    });
+    if (found == reads_.end()) continue;
+    Reply reply = std::move(found->second);
+    reads_.erase(found);
+    if (outcome.allowed) {
+      held_.push_back({state_.index, 0, std::move(reply)});
+    } else {
+      reply(Outcome::kRefused, {});
+    }
+  }
+}
+
+void RegisterNode::release_replies() {
+  while (!held_.empty() && held_.front().index <= replica_.commit_index()) {
+    const Held held = std::move(held_.front());
+    held_.pop_front();
+    if (held.hash != 0) around_.checker.on_acknowledged(held.index, held.hash);
+    held.reply(Outcome::kDone, held.index);
+  }
+}
+
+void RegisterNode::send_snapshots() {
+  for (const NodeId peer : effects_.end_snapshot) outgoing_[peer.value - 1].reset();
+  for (const core::ReadSnapshot& read : effects_.read_snapshot) {
+    auto& outgoing = outgoing_[read.peer.value - 1];
+    if (around_.random.below(16) == 0) {
+      post_later(core::SnapshotUnavailable{read.peer});
+      continue;
+    }
+    std::uint64_t offset = read.offset;
+    if (!outgoing || wire::SnapshotId{outgoing->index, outgoing->term} != read.wanted) {
+      // What is executed but not submitted yet is in no log.
+      outgoing = proposals_.empty() ? state_ : undo_[undo_.size() - proposals_.size()];
+      offset = 0;
+    }
+    const std::string bytes = to_bytes(*outgoing);
+    offset = std::min<std::uint64_t>(offset, bytes.size());
+    const std::string_view part =
+        std::string_view(bytes).substr(offset, std::min(read.bytes_max, std::size_t{200}));
+    post_later(core::SnapshotRead{read.peer, {outgoing->index, outgoing->term}, offset,
+                            Rope::copy_of(part), offset + part.size() == bytes.size()});
+  }
+}
+
+void RegisterNode::maybe_snapshot() {
+  if (around_.snapshot_every == 0 || is_snapshotting_) return;
+  const RegisterState& at_commit = undo_.empty() ? state_ : undo_.front();
+  if (at_commit.index > replica_.commit_index() ||
+      at_commit.index.value < snapshot_index_.value + around_.snapshot_every)
+    return;
+  is_snapshotting_ = true;
+  const LogIndex first = std::min(LogIndex{at_commit.index.value + 1}, replica_.log_needed_from());
+  around_.log_disk.submit(
+      [state = at_commit, first](LogOnDisk& disk) {
+        if (disk.snapshot.index > state.index) return;
+        disk.snapshot = state;
+        auto& entries = disk.entries;
+        const auto kept = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) {
+          return entry.index >= first;
+        });
+        entries.erase(entries.begin(), kept);
+      },
+      [this, first, index = at_commit.index] {
+        is_snapshotting_ = false;
+        snapshot_index_ = index;
+        post(core::LogTrimmed{first});
+      });
+}
+
+}  // namespace holdfast::sim
