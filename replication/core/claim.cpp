@@ -10,10 +10,8 @@ Claim claim_at_start(const Start& start) {
   const bool empty_log = start.last_index.value == 0;
   if (start.is_new) return Claim::kBlank;
   if (start.record.recovering && start.record.term.value == 0 && empty_log) return Claim::kBlank;
-  // Votes without a log: it may never have had one, but who could tell?
-  const bool lost_log = empty_log && start.record.term.value > 0;
-  return start.record.recovering || start.tail_in_doubt || lost_log ? Claim::kRecovering
-                                                                    : Claim::kSound;
+  const bool doubt = start.record.recovering || start.tail_in_doubt || start.log_is_missing;
+  return doubt ? Claim::kRecovering : Claim::kSound;
 }
 
 bool StatusBoard::all_empty() const {

@@ -6,6 +6,7 @@
 // while the peer's claim is sound.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -61,6 +62,7 @@ struct PeerProgress {
   std::uint64_t fragment_total = 0;  // its size; 0: none was sent
   std::uint64_t fragment_sent = 0;
   std::uint64_t fragment_acknowledged = 0;
+  std::uint64_t fragment_reported = 0;  // last, which may be less: it began anew
   MonoTime fragment_moved_at;
 
   std::uint64_t read_number = 0;  // of the ReadLog under way; 0: none
@@ -72,11 +74,21 @@ struct PeerProgress {
 
   OutgoingSnapshot snapshot;
 
-  void end_fragments() { fragment_total = fragment_sent = fragment_acknowledged = 0; }
+  void end_fragments() {
+    fragment_total = fragment_sent = fragment_acknowledged = fragment_reported = 0;
+  }
+  // The peer has so many bytes of entry `next`, perhaps more than was sent over this link.
+  void on_fragments(std::uint64_t bytes, MonoTime now) {
+    fragment_reported = bytes;
+    if (bytes <= fragment_acknowledged) return;
+    fragment_acknowledged = bytes;
+    fragment_sent = std::max(fragment_sent, bytes);
+    fragment_moved_at = now;
+  }
   // All are sent, or as many as may be on their way.
   bool fragments_wait(std::uint64_t window) const {
-    return fragment_total != 0 && (fragment_sent >= fragment_total ||
-                                   fragment_sent - fragment_acknowledged >= window);
+    return fragment_total != 0 &&
+           (fragment_sent >= fragment_total || fragment_sent - fragment_acknowledged >= window);
   }
   bool counts() const { return claim_known && claim == wire::Claim::kSound; }
   void note_sent(LogIndex last, std::size_t bytes) {

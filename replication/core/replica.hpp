@@ -228,7 +228,7 @@ class Replica {
   LogIndex reported_commit_;
   LogIndex applied_;  // handed to the owner, or executed by it as primary
   std::uint64_t reads_of_log_ = 0;
-  std::uint64_t apply_read_ = 0;  // the ReadLog for `apply` under way; 0: none
+  std::uint64_t apply_read_ = 0;          // the ReadLog for `apply` under way; 0: none
   MonoTime apply_read_after_ = kLongAgo;  // the last one found nothing
 
   // As a voter and candidate.

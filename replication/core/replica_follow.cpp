@@ -115,6 +115,8 @@ void Replica::on_fragment(NodeId from, const wire::AppendFragment& fragment) {
     note(true, fmt::format("ignored: an entry of {} bytes", fragment.total_bytes));
     return;
   }
+  // One that comes late, or before what it follows, is not begun with.
+  if (head.index.value != verified_.value + 1) return acknowledge(from);
   if (!assembly_ || !assembly_->is_for(fragment)) {
     assembly_.emplace();
     assembly_->head = head;

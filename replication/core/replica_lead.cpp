@@ -103,13 +103,8 @@ void Replica::on_append_reply(PeerProgress& peer, const wire::AppendReply& reply
       peer.feed = Feed::kStream;
       peer.next = {received.value + 1};
     }
-    if (peer.feed == Feed::kStream && received.value + 1 == peer.next.value &&
-        reply.fragment_bytes > peer.fragment_acknowledged) {
-      // The peer may have more than was sent over this link.
-      peer.fragment_acknowledged = reply.fragment_bytes;
-      peer.fragment_sent = std::max(peer.fragment_sent, reply.fragment_bytes);
-      peer.fragment_moved_at = awake_.now();
-    }
+    if (peer.feed == Feed::kStream && received.value + 1 == peer.next.value)
+      peer.on_fragments(reply.fragment_bytes, awake_.now());
     return;
   }
   if (peer.feed == Feed::kSnapshot || reply.hint_index < peer.match) return;
@@ -154,7 +149,7 @@ void Replica::tick_primary() {
       peer.probe_sent = false;
     if (peer.fragment_sent > peer.fragment_acknowledged &&
         awake_.now() - peer.fragment_moved_at >= patience) {
-      peer.fragment_sent = peer.fragment_acknowledged;
+      peer.fragment_sent = peer.fragment_acknowledged = peer.fragment_reported;
       peer.fragment_moved_at = awake_.now();
     }
     OutgoingSnapshot& snapshot = peer.snapshot;

@@ -34,7 +34,8 @@ struct Start {
   // What the owner has applied: snapshot.index. A member that is alone may have applied the whole
   // log, as all of it is committed.
   LogIndex applied;
-  bool tail_in_doubt = false;  // log::Recovered
+  bool tail_in_doubt = false;   // log::Recovered
+  bool log_is_missing = false;  // the record is there, the files of the log are not
 };
 
 }  // namespace holdfast::core

@@ -1,7 +1,7 @@
 #include "tests/sim/checker.hpp"
 
-#include <algorithm>
 #include <fmt/format.h>
+#include <algorithm>
 
 namespace holdfast::sim {
 
@@ -12,7 +12,8 @@ std::uint64_t next_digest(std::uint64_t digest, std::uint64_t entry_hash) {
 }
 
 void Checker::on_appended(std::size_t node, LogIndex index, const EntryFact& entry, Term previous) {
-  const auto [at, is_new] = appended_.try_emplace({index, entry.term}, Appended{entry.hash, previous});
+  const auto [at, is_new] =
+      appended_.try_emplace({index, entry.term}, Appended{entry.hash, previous});
   if (is_new) return;
   if (at->second.hash != entry.hash || at->second.previous != previous)
     fail(fmt::format("log matching: node {} has another entry at index {} term {}", node + 1,
@@ -22,9 +23,10 @@ void Checker::on_appended(std::size_t node, LogIndex index, const EntryFact& ent
 void Checker::on_committed(std::size_t node, LogIndex index, const EntryFact& entry) {
   if (const EntryFact* known = committed(index)) {
     if (!(*known == entry))
-      fail(fmt::format("commitment is forever: node {} commits term {} at index {}, where term {} "
-                       "was committed",
-                       node + 1, entry.term.value, index.value, known->term.value));
+      fail(
+          fmt::format("commitment is forever: node {} commits term {} at index {}, where term {} "
+                      "was committed",
+                      node + 1, entry.term.value, index.value, known->term.value));
     return;
   }
   if (index.value != committed_.size() + 1)
@@ -34,17 +36,18 @@ void Checker::on_committed(std::size_t node, LogIndex index, const EntryFact& en
   committed_.push_back(entry);
 }
 
-void Checker::on_primary(std::size_t node, Term term) {
+bool Checker::on_primary(std::size_t node, Term term) {
   const auto [at, is_new] = primaries_.try_emplace(term, node);
   if (!is_new && at->second != node)
     fail(fmt::format("one primary a term: nodes {} and {} in term {}", at->second + 1, node + 1,
                      term.value));
+  return term == primaries_.rbegin()->first;
 }
 
 void Checker::on_state(std::size_t node, LogIndex index, std::uint64_t digest) {
   if (index.value > committed_.size())
-    return fail(fmt::format("node {} applied index {}, which is not committed", node + 1,
-                            index.value));
+    return fail(
+        fmt::format("node {} applied index {}, which is not committed", node + 1, index.value));
   if (digest_at(index) != digest)
     fail(fmt::format("equal index, equal digest: node {} differs at index {}", node + 1,
                      index.value));
@@ -62,9 +65,10 @@ void Checker::on_acknowledged(LogIndex index, std::uint64_t entry_hash) {
 void Checker::on_read(std::size_t node, LogIndex version, LogIndex shown_when_asked) {
   ++read_count_;
   if (version < shown_when_asked)
-    return fail(fmt::format("stale read: node {} shows version {}, but {} was shown before it was "
-                            "asked",
-                            node + 1, version.value, shown_when_asked.value));
+    return fail(
+        fmt::format("stale read: node {} shows version {}, but {} was shown before it was "
+                    "asked",
+                    node + 1, version.value, shown_when_asked.value));
   if (version.value > committed_.size())
     return fail(fmt::format("dirty read: node {} shows version {}, which is not committed",
                             node + 1, version.value));

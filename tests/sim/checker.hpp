@@ -38,7 +38,8 @@ class Checker {
 
   void on_appended(std::size_t node, LogIndex index, const EntryFact& entry, Term previous);
   void on_committed(std::size_t node, LogIndex index, const EntryFact& entry);
-  void on_primary(std::size_t node, Term term);
+  // Whether no newer one is known: then it must have all that is committed.
+  bool on_primary(std::size_t node, Term term);
   // Applied state, once its index is committed.
   void on_state(std::size_t node, LogIndex index, std::uint64_t digest);
   void on_acknowledged(LogIndex index, std::uint64_t entry_hash);

@@ -79,14 +79,15 @@ class Disk {
   void pump() {
     if (busy_ || failed_ || pending_.empty()) return;
     busy_ = true;
-    std::int64_t us = 1 + static_cast<std::int64_t>(random_.below(
-                              static_cast<std::uint64_t>(timing_.write_us_max)));
+    std::int64_t us = 1 + static_cast<std::int64_t>(
+                              random_.below(static_cast<std::uint64_t>(timing_.write_us_max)));
     const bool always = timing_.sync_period_us == 0;
-    if (always) us += static_cast<std::int64_t>(
-        random_.below(static_cast<std::uint64_t>(timing_.sync_us_max)));
+    if (always)
+      us +=
+          static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(timing_.sync_us_max)));
     if (timing_.slow_one_in != 0 && random_.below(timing_.slow_one_in) == 0)
-      us += static_cast<std::int64_t>(
-          random_.below(static_cast<std::uint64_t>(timing_.slow_us_max)));
+      us +=
+          static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(timing_.slow_us_max)));
     // What waits together is one write.
     const std::size_t group = pending_.size();
     timeline_.after(us, [this, group, life = life_, always] {
@@ -95,8 +96,10 @@ class Disk {
       if (failed_) return;
       std::deque<std::function<void()>> done;
       for (std::size_t i = 0; i < group; ++i) done.push_back(carry_out());
-      if (always) sync();
-      else schedule_sync();
+      if (always)
+        sync();
+      else
+        schedule_sync();
       for (const auto& each : done) each();
       pump();
     });

@@ -97,8 +97,7 @@ void Faults::cut() {
   std::vector<bool> side(count);
   const std::uint64_t kind = random_.below(4);
   const std::size_t chosen = victim();
-  for (std::size_t i = 0; i < count; ++i)
-    side[i] = kind == 0 ? random_.below(2) == 0 : i == chosen;
+  for (std::size_t i = 0; i < count; ++i) side[i] = kind == 0 ? random_.below(2) == 0 : i == chosen;
   const bool forth = kind != 1;  // one way only, sometimes
   const bool back = kind != 2;
   for (std::size_t a = 0; a < count; ++a) {

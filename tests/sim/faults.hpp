@@ -54,8 +54,7 @@ class FaultTarget {
 
 class Faults {
  public:
-  Faults(Timeline& timeline, Random& random, Network& network, FaultTarget& target,
-         FaultPlan plan);
+  Faults(Timeline& timeline, Random& random, Network& network, FaultTarget& target, FaultPlan plan);
   void begin();
   // Nothing goes wrong any more; what is broken is mended. Machines that are down are restarted.
   void end();

@@ -7,8 +7,8 @@ namespace holdfast::sim {
 
 namespace {
 
-constexpr std::int64_t kTurnUsMax = 300;     // from an input to the turn that reads it
-constexpr std::int64_t kTickUs = 10'000;     // a turn comes at least so often
+constexpr std::int64_t kTurnUsMax = 300;  // from an input to the turn that reads it
+constexpr std::int64_t kTickUs = 10'000;  // a turn comes at least so often
 constexpr std::int64_t kBusyBeatUs = 20'000;
 
 }  // namespace
@@ -86,9 +86,9 @@ void Machine::schedule_turn(TrueTime time) {
 
 bool Machine::pauses_here() {
   if (pauses_.inside_one_in != 0 && random_.below(pauses_.inside_one_in) == 0)
-    pause(static_cast<std::int64_t>(
-              random_.below(static_cast<std::uint64_t>(pauses_.inside_us_max))),
-          false);
+    pause(
+        static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(pauses_.inside_us_max))),
+        false);
   return is_paused();
 }
 
@@ -114,8 +114,8 @@ void Machine::run_turn() {
   }
   process_->on_turn_end(clock_.now());
   if (life != life_) return;
-  const std::int64_t wait = std::clamp<std::int64_t>((process_->next_due() - clock_.now()).us, 100,
-                                                     kTickUs);
+  const std::int64_t wait =
+      std::clamp<std::int64_t>((process_->next_due() - clock_.now()).us, 100, kTickUs);
   schedule_turn(timeline_.now() + clock_.true_span(wait) + 1);
 }
 

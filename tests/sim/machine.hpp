@@ -82,9 +82,9 @@ class Machine final : public Port {
   PausePlan pauses_;
   std::unique_ptr<Process> process_;
   std::uint64_t life_ = 0;
-  std::deque<Input> inbox_;   // not read yet
-  std::deque<Input> batch_;   // read, not handled yet
-  bool is_sampled_ = false;   // the batch's time
+  std::deque<Input> inbox_;  // not read yet
+  std::deque<Input> batch_;  // read, not handled yet
+  bool is_sampled_ = false;  // the batch's time
   core::MonoTime sample_;
   TrueTime paused_until_ = 0;
   TrueTime turn_at_ = -1;  // -1: none scheduled

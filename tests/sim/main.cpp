@@ -101,12 +101,13 @@ int run_seeds(const Arguments& arguments) {
     ++failures;
     if (!arguments.keep_going) return 1;
   }
-  std::printf("seeds %llu..%llu: %d failures; %llu writes acknowledged, %llu reads, %llu elections;"
-              " slowest recovery %.1f s\n",
-              static_cast<unsigned long long>(arguments.first),
-              static_cast<unsigned long long>(arguments.last), failures,
-              static_cast<unsigned long long>(writes), static_cast<unsigned long long>(reads),
-              static_cast<unsigned long long>(elections), static_cast<double>(slowest_us) / 1e6);
+  std::printf(
+      "seeds %llu..%llu: %d failures; %llu writes acknowledged, %llu reads, %llu elections;"
+      " slowest recovery %.1f s\n",
+      static_cast<unsigned long long>(arguments.first),
+      static_cast<unsigned long long>(arguments.last), failures,
+      static_cast<unsigned long long>(writes), static_cast<unsigned long long>(reads),
+      static_cast<unsigned long long>(elections), static_cast<double>(slowest_us) / 1e6);
   return failures == 0 ? 0 : 1;
 }
 

@@ -33,8 +33,7 @@ void Network::send(std::size_t from, std::size_t to, const wire::Message& messag
 }
 
 void Network::deliver(std::size_t from, std::size_t to, const wire::Message& message) {
-  std::int64_t delay = weather_.delay_us_min +
-                       below(weather_.delay_us_max - weather_.delay_us_min);
+  std::int64_t delay = weather_.delay_us_min + below(weather_.delay_us_max - weather_.delay_us_min);
   if (happens(weather_.late_one_in)) delay += below(weather_.late_us_max);
   TrueTime arrival = timeline_.now() + delay;
   Way& way = at(from, to);

@@ -1,8 +1,8 @@
 #include "tests/sim/register_node.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cstring>
-#include <fmt/format.h>
 #include <utility>
 
 #include "base/bytes.hpp"
@@ -162,7 +162,9 @@ void RegisterNode::carry_out() {
     for (const core::Note& note : effects_.notes) around_.trace(number_, note.text);
   for (core::RecordWrite& write : effects_.records) {
     around_.record_disk.submit(
-        [record = std::move(write.record)](RecordOnDisk& disk) { disk = {true, record}; },
+        [record = std::move(write.record)](RecordOnDisk& disk) {
+          disk = {true, record};
+        },
         [this, number = write.write] { post(core::RecordSaved{number}); });
   }
   check_generation();
@@ -196,7 +198,6 @@ void RegisterNode::carry_out() {
   release_replies();
 }
 
-
 void RegisterNode::check_generation() {
   if (replica_.generation() <= generation_) return;
   generation_ = replica_.generation();
@@ -210,12 +211,11 @@ void RegisterNode::note_write(const core::LogWrite& write) {
     first_ = {write.reset->index.value + 1};
     before_first_ = write.reset->term;
   }
-  if (write.truncate_from.value != 0)
-    facts_.resize(write.truncate_from.value - first_.value);
+  if (write.truncate_from.value != 0) facts_.resize(write.truncate_from.value - first_.value);
   for (const log::Entry& entry : write.entries) {
     if (entry.index.value != first_.value + facts_.size())
-      return around_.checker.fail(fmt::format("node {} appends index {} out of order", number_ + 1,
-                                              entry.index.value));
+      return around_.checker.fail(
+          fmt::format("node {} appends index {} out of order", number_ + 1, entry.index.value));
     const Term previous = facts_.empty() ? before_first_ : facts_.back().term;
     facts_.push_back({entry.term, hash_of(entry)});
     around_.checker.on_appended(number_, entry.index, facts_.back(), previous);
@@ -251,11 +251,11 @@ void RegisterNode::do_became() {
     }
     if (became.role != core::Role::kPrimary) continue;
     Checker& checker = around_.checker;
-    checker.on_primary(number_, became.term);
+    if (!checker.on_primary(number_, became.term)) continue;
     const LogIndex last = checker.committed_last();
     const std::optional<Term> term = replica_.term_at(last);
-    if (last > replica_.last_index() || (term && last.value != 0 &&
-                                         *term != checker.committed(last)->term))
+    if (last > replica_.last_index() ||
+        (term && last.value != 0 && *term != checker.committed(last)->term))
       checker.fail(fmt::format("node {} is primary of term {} without the committed entry {}",
                                number_ + 1, became.term.value, last.value));
     around_.on_role_change();
@@ -267,8 +267,8 @@ void RegisterNode::do_store() {
   for (const core::StoreSnapshot& block : effects_.store_snapshot) {
     if (block.offset == 0) incoming_ = IncomingBytes{block.snapshot, {}};
     if (!incoming_ || incoming_->id != block.snapshot || incoming_->bytes.size() != block.offset)
-      return around_.checker.fail(fmt::format("node {} stores a snapshot out of order",
-                                              number_ + 1));
+      return around_.checker.fail(
+          fmt::format("node {} stores a snapshot out of order", number_ + 1));
     incoming_->bytes += block.bytes.str();
   }
 }
@@ -284,8 +284,8 @@ void RegisterNode::do_install() {
   if (incoming_ && incoming_->id == id) state_ = from_bytes(incoming_->bytes);
   incoming_.reset();
   if (state_.index != id.index)
-    return around_.checker.fail(fmt::format("node {} installs a snapshot that it has not",
-                                            number_ + 1));
+    return around_.checker.fail(
+        fmt::format("node {} installs a snapshot that it has not", number_ + 1));
   around_.checker.on_state(number_, state_.index, state_.digest);
 }
 
@@ -295,8 +295,8 @@ void RegisterNode::check_committed() {
     ++committed_.value;
     const EntryFact* entry = fact(committed_);
     if (entry == nullptr)
-      return around_.checker.fail(fmt::format("node {} commits index {}, which it has not",
-                                              number_ + 1, committed_.value));
+      return around_.checker.fail(
+          fmt::format("node {} commits index {}, which it has not", number_ + 1, committed_.value));
     around_.checker.on_committed(number_, committed_, *entry);
   }
   while (!undo_.empty() && undo_.front().index < committed_) undo_.pop_front();
@@ -355,9 +355,8 @@ void RegisterNode::read(core::ReadMode mode, core::MonoTime now, Reply reply) {
 
 void RegisterNode::do_reads() {
   for (const core::ReadOutcome& outcome : effects_.reads) {
-    const auto found = std::find_if(reads_.begin(), reads_.end(), [&](const auto& read) {
-      return read.first == outcome.id;
-    });
+    const auto found = std::find_if(reads_.begin(), reads_.end(),
+                                    [&](const auto& read) { return read.first == outcome.id; });
     if (found == reads_.end()) continue;
     Reply reply = std::move(found->second);
     reads_.erase(found);
@@ -396,8 +395,11 @@ void RegisterNode::send_snapshots() {
     offset = std::min<std::uint64_t>(offset, bytes.size());
     const std::string_view part =
         std::string_view(bytes).substr(offset, std::min(read.bytes_max, std::size_t{200}));
-    post_later(core::SnapshotRead{read.peer, {outgoing->index, outgoing->term}, offset,
-                            Rope::copy_of(part), offset + part.size() == bytes.size()});
+    post_later(core::SnapshotRead{read.peer,
+                                  {outgoing->index, outgoing->term},
+                                  offset,
+                                  Rope::copy_of(part),
+                                  offset + part.size() == bytes.size()});
   }
 }
 
@@ -414,9 +416,8 @@ void RegisterNode::maybe_snapshot() {
         if (disk.snapshot.index > state.index) return;
         disk.snapshot = state;
         auto& entries = disk.entries;
-        const auto kept = std::find_if(entries.begin(), entries.end(), [&](const auto& entry) {
-          return entry.index >= first;
-        });
+        const auto kept = std::find_if(entries.begin(), entries.end(),
+                                       [&](const auto& entry) { return entry.index >= first; });
         entries.erase(entries.begin(), kept);
       },
       [this, first, index = at_commit.index] {

@@ -1,8 +1,8 @@
 #include "tests/sim/world.hpp"
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cstdio>
-#include <fmt/format.h>
 
 namespace holdfast::sim {
 
@@ -28,8 +28,8 @@ World::~World() {
 void World::plan() {
   const auto one_in = [&](std::uint64_t n) { return random_.below(n) == 0; };
   const auto between = [&](std::int64_t least, std::int64_t most) {
-    return least + static_cast<std::int64_t>(
-                       random_.below(static_cast<std::uint64_t>(most - least + 1)));
+    return least +
+           static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most - least + 1)));
   };
   std::size_t members = scenario_.members;
   if (members == 0) {
@@ -96,12 +96,19 @@ void World::build() {
     host->machine = std::make_unique<Machine>(timeline_, random_, *network_, i, offset);
     host->machine->pauses() = pause_plan_;
     DiskTiming record_timing;
-    host->record_disk =
-        std::make_unique<Disk<RecordOnDisk>>(timeline_, random_, record_timing);
+    host->record_disk = std::make_unique<Disk<RecordOnDisk>>(timeline_, random_, record_timing);
     host->log_disk = std::make_unique<Disk<LogOnDisk>>(timeline_, random_, log_timing_);
-    host->around = std::make_unique<Surroundings>(
-        Surroundings{timeline_, random_, *network_, *host->machine, checker_, *host->record_disk,
-                     *host->log_disk, snapshot_every_, {}, {}, {}});
+    host->around = std::make_unique<Surroundings>(Surroundings{timeline_,
+                                                               random_,
+                                                               *network_,
+                                                               *host->machine,
+                                                               checker_,
+                                                               *host->record_disk,
+                                                               *host->log_disk,
+                                                               snapshot_every_,
+                                                               {},
+                                                               {},
+                                                               {}});
     if (scenario_.trace)
       host->around->trace = [this](std::size_t n, const std::string& text) { trace(n, text); };
     host->around->may_lose_data = [this] { return any_loss_; };
@@ -126,15 +133,15 @@ void World::restart(std::size_t number) {
   if (host.machine->is_up()) return;
   RecordOnDisk& disk = host.record_disk->state_for_repair();
   const std::string boot = std::to_string(host.boot);
-  const bool in_doubt = disk.is_there && disk.record.running && disk.record.boot_id != boot &&
-                        !fsync_always_;
+  const bool in_doubt =
+      disk.is_there && disk.record.running && disk.record.boot_id != boot && !fsync_always_;
   if (scenario_.trace) trace(number, in_doubt ? "restarts, tail in doubt" : "restarts");
   core::Config config = config_;
   config.self = {number + 1};
   const bool is_there = disk.is_there;
   disk.record.boot_id = boot;  // reaches the disk with the first record that is saved
-  auto process = std::make_unique<RegisterNode>(*host.around, config, in_doubt,
-                                                host.machine->clock().now());
+  auto process =
+      std::make_unique<RegisterNode>(*host.around, config, in_doubt, host.machine->clock().now());
   disk.is_there = is_there;
   host.machine->start(std::move(process));
 }
@@ -188,9 +195,7 @@ bool World::may_lose_disk(std::size_t number) {
 
 void World::hand_over(std::size_t target) {
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
-    if (!hosts_[i]->machine->is_up() ||
-        node(i)->replica().role() != core::Role::kPrimary)
-      continue;
+    if (!hosts_[i]->machine->is_up() || node(i)->replica().role() != core::Role::kPrimary) continue;
     hosts_[i]->machine->post([target](Process& process, core::MonoTime now) {
       static_cast<RegisterNode&>(process).hand_over({target + 1}, now);
     });
@@ -231,10 +236,10 @@ void World::check_leases() {
     if (i == holder || !hosts_[i]->machine->is_up()) continue;
     const core::Replica& other = node(i)->replica();
     if (other.role() == core::Role::kPrimary && other.term() > node(holder)->replica().term())
-      return checker_.fail(fmt::format("lease exclusivity: node {} is elected in term {} within "
-                                       "node {}'s lease of term {}",
-                                       i + 1, other.term().value, holder + 1,
-                                       node(holder)->replica().term().value));
+      return checker_.fail(
+          fmt::format("lease exclusivity: node {} is elected in term {} within "
+                      "node {}'s lease of term {}",
+                      i + 1, other.term().value, holder + 1, node(holder)->replica().term().value));
   }
 }
 
@@ -263,9 +268,7 @@ void World::client_acts(std::size_t number) {
       static_cast<RegisterNode&>(process).read(mode, now, checked);
     });
   }
-  timeline_.after(kPatienceUs, [this, number, operation] {
-    client_done(number, operation, true);
-  });
+  timeline_.after(kPatienceUs, [this, number, operation] { client_done(number, operation, true); });
 }
 
 void World::client_done(std::size_t number, std::uint64_t operation, bool moves_on) {
@@ -274,9 +277,9 @@ void World::client_done(std::size_t number, std::uint64_t operation, bool moves_
   client.operation = 0;
   if (moves_on)
     client.target = random_.below(3) == 0 ? random_.below(hosts_.size()) : primary_or_any();
-  timeline_.after(1 + static_cast<std::int64_t>(
-                          random_.below(static_cast<std::uint64_t>(think_us_))),
-                  [this, number] { client_acts(number); });
+  timeline_.after(
+      1 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(think_us_))),
+      [this, number] { client_acts(number); });
 }
 
 bool World::run_until(TrueTime end, const std::function<bool()>& done) {
@@ -296,10 +299,11 @@ void World::write_something() {
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     if (!hosts_[i]->machine->is_up() || !node(i)->replica().accepts_entries()) continue;
     hosts_[i]->machine->post([this](Process& process, core::MonoTime) {
-      static_cast<RegisterNode&>(process).write(
-          next_operation_++, 20, [this](Outcome outcome, LogIndex) {
-            if (outcome == Outcome::kDone) wrote_after_ = true;
-          });
+      static_cast<RegisterNode&>(process).write(next_operation_++, 20,
+                                                [this](Outcome outcome, LogIndex) {
+                                                  if (outcome == Outcome::kDone)
+                                                    wrote_after_ = true;
+                                                });
     });
     return;
   }
@@ -325,17 +329,17 @@ bool World::all_agree() {
 std::string World::describe(std::size_t number) {
   if (!hosts_[number]->machine->is_up()) return "is down";
   const core::Replica& replica = node(number)->replica();
-  std::string text =
-      fmt::format("{} term={} claim={} primary={} last={} commit={} applied={} generation={}",
-                  core::name_of(replica.role()), replica.term().value, core::name_of(replica.claim()),
-                  replica.primary().value, replica.last_index().value,
-                  replica.commit_index().value, node(number)->state().index.value,
-                  replica.generation());
+  std::string text = fmt::format(
+      "{} term={} claim={} primary={} last={} commit={} applied={} generation={}",
+      core::name_of(replica.role()), replica.term().value, core::name_of(replica.claim()),
+      replica.primary().value, replica.last_index().value, replica.commit_index().value,
+      node(number)->state().index.value, replica.generation());
   if (replica.role() != core::Role::kPrimary) return text;
   for (const core::PeerView& peer : replica.peers())
-    text += fmt::format("; {} {} match={} next={}{}", peer.id.value,
-                        peer.is_connected ? core::name_of(peer.claim) : "lost", peer.persisted.value,
-                        peer.next.value, peer.is_snapshotting ? " snapshot" : "");
+    text +=
+        fmt::format("; {} {} match={} next={}{}", peer.id.value,
+                    peer.is_connected ? core::name_of(peer.claim) : "lost", peer.persisted.value,
+                    peer.next.value, peer.is_snapshotting ? " snapshot" : "");
   return text;
 }
 
@@ -362,8 +366,8 @@ RunResult World::run() {
   clients_work_ = false;
   faults_->end();
   network_->set_weather({});
-  if (scenario_.trace) std::printf("%10.3f ms  faults end\n",
-                                   static_cast<double>(timeline_.now()) / 1000.0);
+  if (scenario_.trace)
+    std::printf("%10.3f ms  faults end\n", static_cast<double>(timeline_.now()) / 1000.0);
   const TrueTime quiet_since = timeline_.now();
   bool agreed = run_until(quiet_since + kQuietUs / 2, [this] { return all_agree(); });
   if (!agreed && any_loss_ && !checker_.failed()) {
