@@ -134,6 +134,7 @@ void Persistence::on(log::Recovered event, const TimePoint& now, Outcome& outcom
 }
 
 void Persistence::ask_for_blocks() {
+  if (stopping_) return;
   for (; !all_read_ && blocks_asked_ + loader_->blocks_waiting() < kBlocksAhead; ++blocks_asked_)
     others_.emplace_back(log::LoadRequest{});
 }
@@ -231,6 +232,7 @@ void Persistence::on(log::Stopped event, const TimePoint&, Outcome& outcome) {
 
 void Persistence::stop() {
   HF_CHECK(!state_.journal.is_open());
+  stopping_ = true;
   seal();
   abandon_snapshot();
   others_.emplace_back(log::StopRequest{});

@@ -100,9 +100,11 @@ class Persistence {
   BlockQueue<Pending> pending_;  // appends that are not persisted yet
   LogIndex committed_;
   Term term_{1};
-  UnixMs last_time_ = 0;  // of the last entry
-  log::FsyncMode mode_;   // that storage was told
+  UnixMs last_time_ = 0;   // of the last entry
+  log::FsyncMode mode_;    // that storage was told
+  bool stopping_ = false;  // no request may follow
   bool stopped_ = false;
+  bool refused_ = false;  // the folder was never opened, or is left as it was found
   std::deque<std::vector<log::Entry>> spent_entries_;
   std::deque<Rope> spent_ropes_;
 

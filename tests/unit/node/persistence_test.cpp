@@ -179,6 +179,25 @@ TEST_CASE("a lone node clears the mark of a doubtful end once all that is left i
   CHECK(saved[0].record.incarnation == 7);
 }
 
+TEST_CASE("a stop while loading asks storage for nothing more", "[persistence]") {
+  StorageHarness harness;
+  const bool recovered_before = GENERATE(false, true);
+  log::Recovered recovered;
+  recovered.last_index = LogIndex{7};
+  if (recovered_before) {
+    harness.tell(recovered);
+    harness.requests();
+  }
+  harness.node.stop();
+  CHECK(harness.requests_of<log::StopRequest>().size() == 1);
+  // What storage had said already still arrives.
+  if (!recovered_before) harness.tell(recovered);
+  harness.tell(log::LoadedBlock{});
+  CHECK(harness.requests().empty());
+  harness.tell(log::Stopped{true});
+  CHECK(harness.node.storage_stopped());
+}
+
 TEST_CASE("an older snapshot takes a damaged one's place from an empty keyspace", "[persistence]") {
   StorageHarness harness;
   log::Recovered recovered;
