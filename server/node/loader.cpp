@@ -10,7 +10,10 @@ namespace holdfast::node {
 bool Loader::next_rope() {
   while (!blocks_.empty()) {
     log::LoadedBlock& block = blocks_.front();
-    if (std::exchange(block.restart, false)) keyspace_.apply(keyspace::Flush{});
+    if (std::exchange(block.restart, false)) {
+      keyspace_.apply(keyspace::Flush{});
+      log_bytes_ = 0;
+    }
     if (!std::exchange(snapshot_done_, true) && !block.snapshot_mutations.empty()) {
       rope_ = std::move(block.snapshot_mutations);
       decoder_.emplace(rope_, limits_);
@@ -22,6 +25,7 @@ bool Loader::next_rope() {
       keyspace_.begin_entry(entry.index);
       if (entry.kind != log::EntryKind::kMutations) continue;
       rope_ = std::move(entry.payload);
+      log_bytes_ += rope_.size();
       decoder_.emplace(rope_, limits_);
       return true;
     }

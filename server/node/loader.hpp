@@ -34,6 +34,8 @@ class Loader {
   // Not empty: why loading cannot go on.
   const std::string& error() const { return error_; }
   std::uint64_t bytes_loaded() const { return bytes_loaded_; }
+  // Of the entries behind the snapshot.
+  std::uint64_t log_bytes() const { return log_bytes_; }
   // Of the last entry applied; 0: none behind the snapshot.
   LogIndex last_index() const { return last_index_; }
 
@@ -48,6 +50,7 @@ class Loader {
   Rope rope_;                   // being applied
   std::optional<keyspace::MutationDecoder> decoder_;
   std::uint64_t bytes_loaded_ = 0;
+  std::uint64_t log_bytes_ = 0;
   LogIndex last_index_;
   std::string error_;
 };

@@ -169,6 +169,7 @@ bool Persistence::load_slice(const TimePoint& now, std::size_t units, Outcome& o
   if (more || !all_read_ || loader_->blocks_waiting() > 0) return more;
 
   HF_CHECK(loader_->last_index() == LogIndex{0} || loader_->last_index() == recovered_last_);
+  log_bytes_since_snapshot_ = loader_->log_bytes();
   loader_.reset();
   // As the first entry of a primary's term: what comes behind it is this life's.
   committed_ = recovered_last_;
@@ -245,11 +246,11 @@ bool Persistence::snapshot_is_due(const TimePoint& now) const {
   if (!shown.disk_error.empty()) return false;
   if (shown.snapshot_wanted) return true;
   if (now.mono_us < snapshot_not_before_us_) return false;
-  const std::uint64_t changes = state_.journal.mutation_count() - shown.mutations_at_last_snapshot;
-  if (changes == 0) return false;
   const config::PersistenceOptions& options = state_.options.persistence;
   if (options.snapshot_log_bytes > 0 && log_bytes_since_snapshot_ >= options.snapshot_log_bytes)
     return true;
+  const std::uint64_t changes = state_.journal.mutation_count() - shown.mutations_at_last_snapshot;
+  if (changes == 0) return false;
   const MonoUs passed_us = now.mono_us - snapshot_ended_us_;
   return std::any_of(options.snapshot_schedule.rules.begin(), options.snapshot_schedule.rules.end(),
                      [&](const config::SnapshotSchedule::Rule& rule) {
@@ -272,7 +273,7 @@ void Persistence::begin_snapshot(const TimePoint& now) {
   snapshot_index_ = state_.journal.last_index();
   snapshot_mutations_ = state_.journal.mutation_count();
   snapshot_begun_us_ = now.mono_us;
-  log_bytes_since_snapshot_ = 0;
+  log_bytes_before_snapshot_ = std::exchange(log_bytes_since_snapshot_, 0);
   phase_ = Phase::kWalking;
   state_.keyspace.begin_snapshot(encoder_);
   others_.emplace_back(log::BeginSnapshotRequest{snapshot_index_, term_, last_time_, 0});
@@ -338,9 +339,11 @@ void Persistence::on(log::SnapshotFailed event, const TimePoint& now, Outcome& o
   shown.snapshot_running = false;
   shown.last_snapshot_ok = false;
   snapshot_not_before_us_ = now.mono_us + kRetrySnapshotUs;
+  log_bytes_since_snapshot_ += std::exchange(log_bytes_before_snapshot_, 0);
   abandon_snapshot();
   outcome.snapshot_ended = true;
-  outcome.log.push_back(fmt::format("snapshot failed, the log holds everything: {}", event.text));
+  outcome.log.push_back({fmt::format("snapshot failed, the log holds everything: {}", event.text),
+                         config::LogLevel::kWarning});
 }
 
 bool Persistence::slice(const TimePoint& now, std::size_t units, bool pressed, Outcome& outcome) {

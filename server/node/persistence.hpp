@@ -123,7 +123,9 @@ class Persistence {
   SnapshotEncoder encoder_;
   LogIndex snapshot_index_;
   std::uint64_t snapshot_mutations_ = 0;
-  std::uint64_t log_bytes_since_snapshot_ = 0;  // since one began
+  std::uint64_t log_bytes_since_snapshot_ =
+      0;  // since one began, or behind the one that was loaded
+  std::uint64_t log_bytes_before_snapshot_ = 0;  // and the same before the one under way began
   MonoUs snapshot_begun_us_ = 0;
   MonoUs snapshot_not_before_us_ = 0;  // after one that failed
   MonoUs snapshot_ended_us_ = 0;

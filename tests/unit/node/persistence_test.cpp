@@ -361,6 +361,39 @@ TEST_CASE("the schedule takes a snapshot after so long and so many changes", "[p
   CHECK(harness.requests_of<log::BeginSnapshotRequest>().size() == 1);
 }
 
+TEST_CASE("the log's growth takes a snapshot, also what was there at the start", "[persistence]") {
+  config::Options options;
+  options.persistence.snapshot_log_bytes = 2000;
+  StorageHarness harness(options);
+  log::Recovered recovered;
+  recovered.last_index = LogIndex{5};
+  harness.tell(recovered);
+  log::LoadedBlock block;
+  block.entries.push_back(
+      {Term{1}, LogIndex{5}, 0, log::EntryKind::kMutations, put_of("k", std::string(1500, 'x'))});
+  harness.tell(std::move(block));
+  harness.tell(log::Loaded{});
+  harness.persist();
+  CHECK(harness.requests_of<log::BeginSnapshotRequest>().empty());
+  harness.call({"SET", "l", std::string(600, 'x')});
+  CHECK(harness.requests_of<log::BeginSnapshotRequest>().size() == 1);
+  SECTION("one that fails is tried again") {
+    harness.tell(log::SnapshotFailed{"ENOSPC"});
+    harness.requests();
+    CHECK(harness.requests_of<log::BeginSnapshotRequest>().empty());  // not at once
+    harness.advance_ms(6000);
+    CHECK(harness.requests_of<log::BeginSnapshotRequest>().size() == 1);
+  }
+  SECTION("one that is saved begins anew") {
+    harness.persist();
+    harness.requests();
+    harness.tell(log::SnapshotDone{});
+    harness.advance_ms(6000);
+    harness.call({"SET", "m", "v"});
+    CHECK(harness.requests_of<log::BeginSnapshotRequest>().empty());
+  }
+}
+
 TEST_CASE("a snapshot that failed can be followed by another, whose content is right",
           "[persistence]") {
   StorageHarness harness;
