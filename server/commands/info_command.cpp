@@ -163,7 +163,7 @@ void persistence_section(Facts& facts) {
   facts.add("current_save_keys_total", state.snapshot_running ? state.snapshot_keys_total : 0);
   facts.add("rdb_changes_since_last_save",
             facts.server.journal.mutation_count() - state.mutations_at_last_snapshot);
-  facts.add("rdb_bgsave_in_progress", state.snapshot_running ? 1 : 0);
+  facts.add("rdb_bgsave_in_progress", state.snapshot_running || state.snapshot_wanted ? 1 : 0);
   facts.add("rdb_last_save_time", saved / 1000);
   facts.add("rdb_last_bgsave_status", state.last_snapshot_ok ? "ok" : "err");
   facts.add("rdb_last_bgsave_time_sec",
