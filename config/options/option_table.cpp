@@ -11,7 +11,7 @@ constexpr std::int64_t kMegabyte = 1 << 20;
 
 constexpr std::string_view kPolicies[] = {"volatile-lru", "volatile-random", "volatile-ttl",
                                           "allkeys-lru",  "allkeys-random",  "noeviction"};
-constexpr std::string_view kLogFsync[] = {"no", "everysec", "always"};
+constexpr std::string_view kLogFsync[] = {"everysec", "always", "no"};
 constexpr std::string_view kLogLevels[] = {"debug", "verbose", "notice", "warning"};
 
 // clang-format off

@@ -26,7 +26,7 @@ enum class EvictionPolicy : std::uint8_t {
 enum class LogLevel : std::uint8_t { kDebug, kVerbose, kNotice, kWarning };
 
 // When what was written to the log is synced to the disk.
-enum class LogFsync : std::uint8_t { kNo, kEverySecond, kAlways };
+enum class LogFsync : std::uint8_t { kEverySecond, kAlways, kNo };  // in Redis's order
 
 // A snapshot is taken when one of the rules says so: that many seconds after the last one, if there
 // were at least so many changes.
