@@ -153,7 +153,9 @@ int serve(config::LoadOutcome loaded) {
                                          [&] { asio::post(io, [&] { loop->on_storage(); }); });
   }
   net::Server server(
-      io, node, figures, [](const std::string& line) { spdlog::info("{}", line); }, log_port.get());
+      io, node, figures,
+      [](const commands::LogLine& line) { spdlog::log(log_level(line.level), "{}", line.text); },
+      log_port.get());
   loop = &server;
 
   spdlog::info("starting version={} pid={}", HOLDFAST_VERSION, getpid());

@@ -42,6 +42,11 @@ class Host {
   virtual Result<void> rewrite_config(const config::Options& options) = 0;
 };
 
+struct LogLine {
+  std::string text;
+  config::LogLevel level = config::LogLevel::kNotice;
+};
+
 struct HostEffects {
   struct Close {
     ClientId id;
@@ -52,8 +57,8 @@ struct HostEffects {
   bool options_changed = false;          // CONFIG SET succeeded
   std::optional<int> shutdown;           // SHUTDOWN: the exit status
   std::optional<std::int64_t> sleep_us;  // DEBUG SLEEP
-  std::vector<std::string> log_lines;    // warnings
-  std::string fatal;                     // not empty: the node cannot go on, for this reason
+  std::vector<LogLine> log_lines;
+  std::string fatal;  // not empty: the node cannot go on, for this reason
 };
 
 }  // namespace holdfast::commands

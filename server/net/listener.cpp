@@ -73,8 +73,8 @@ Result<void> Server::listen() {
                                       static_cast<std::uint16_t>(options.port));
       if (outcome.has_value()) continue;
       if (!optional) return outcome;
-      log_(
-          fmt::format("listen skipped address={} reason=\"{}\"", written, outcome.error().message));
+      log_({fmt::format("listen skipped address={} reason=\"{}\"", written,
+                        outcome.error().message)});
     }
   }
   if (!options.unixsocket.empty()) {
@@ -113,7 +113,7 @@ Result<void> Server::listen_tcp(const std::string& address, std::uint16_t port) 
         endpoint_text(endpoint), error.message()));
   }
   listeners_.push_back(std::move(listener));
-  log_(fmt::format("listening address={}", endpoint_text(endpoint)));
+  log_({fmt::format("listening address={}", endpoint_text(endpoint))});
   return {};
 }
 
@@ -159,7 +159,7 @@ Result<void> Server::listen_unix(const std::string& path, std::uint32_t mode) {
   if (error)
     return fail(fmt::format("cannot listen on the Unix socket {}: {}", path, error.message()));
   listeners_.push_back(std::move(listener));
-  log_(fmt::format("listening unixsocket={}", path));
+  log_({fmt::format("listening unixsocket={}", path)});
   return {};
 }
 
@@ -171,7 +171,8 @@ void Server::accept(Listener& listener) {
       // No descriptors, mostly. Waiting clients stay in the backlog; trying again at once would
       // spin.
       if (!std::exchange(listener.failing, true))
-        log_(fmt::format("accept failed reason=\"{}\"", error.message()));
+        log_({fmt::format("accept failed reason=\"{}\"", error.message()),
+              config::LogLevel::kWarning});
       listener.retry_timer.expires_after(std::chrono::milliseconds(100));
       listener.retry_timer.async_wait([this, &listener](const std::error_code& cancelled) {
         if (!cancelled && !stopping_) accept(listener);

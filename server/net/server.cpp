@@ -82,8 +82,8 @@ void Server::forget(ClientSession& session) {
 }
 
 void Server::log_closed(const client::Client& client, std::string_view reason) {
-  log_(fmt::format("client closed id={} addr={} reason={}", client.id.value,
-                   client.info.peer_address, reason));
+  log_({fmt::format("client closed id={} addr={} reason={}", client.id.value,
+                    client.info.peer_address, reason)});
 }
 
 int Server::run() {
@@ -184,7 +184,7 @@ void Server::flush_queued() {
 
 void Server::apply_effects() {
   const commands::HostEffects effects = node_.take_effects();
-  for (const std::string& line : effects.log_lines) log_(line);
+  for (const commands::LogLine& line : effects.log_lines) log_(line);
   for (const auto& [id, reason] : effects.close) {
     const auto found = sessions_.find(id.value);
     if (found == sessions_.end()) continue;
@@ -202,7 +202,7 @@ void Server::apply_effects() {
     std::this_thread::sleep_for(std::chrono::microseconds(*effects.sleep_us));
   }
   if (!effects.fatal.empty()) {
-    log_(fmt::format("cannot go on: {}", effects.fatal));
+    log_({fmt::format("cannot go on: {}", effects.fatal), config::LogLevel::kWarning});
     stop(1);
   }
   if (effects.shutdown.has_value()) stop(*effects.shutdown);

@@ -34,7 +34,7 @@ struct NetFigures {
 
 class Server {
  public:
-  using Log = std::function<void(const std::string& line)>;
+  using Log = std::function<void(const commands::LogLine&)>;
 
   // `figures` is written by this class and outlives it. `storage` is null if the node does not
   // persist; it has been started.

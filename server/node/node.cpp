@@ -104,9 +104,9 @@ Step Node::run_one(Client& client, const TimePoint& sampled) {
         ++state_.statistics.error_replies;
         if (client.reply_mode == ReplyMode::kOn)
           resp::ReplyWriter(client.output, client.version).error(client.parser.error());
-        state_.effects.log_lines.push_back(
-            fmt::format("client closed id={} addr={} reason=protocol_error text=\"{}\"",
-                        client.id.value, client.info.peer_address, escaped(client.parser.error())));
+        state_.effects.log_lines.push_back({fmt::format(
+            "client closed id={} addr={} reason=protocol_error text=\"{}\"", client.id.value,
+            client.info.peer_address, escaped(client.parser.error()))});
         client.fate = Fate::kCloseAfterReply;
         return Step::kClosing;
       }
@@ -200,10 +200,10 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
   client.held = false;
   client.ran = nullptr;
   if (looks_like_http(arguments[0].bytes)) {
-    state_.effects.log_lines.push_back(fmt::format(
+    state_.effects.log_lines.push_back({fmt::format(
         "client closed id={} addr={} reason=http_request text=\"a browser or webhook talks to this "
         "port: possible cross-protocol attack\"",
-        client.id.value, client.info.peer_address));
+        client.id.value, client.info.peer_address)});
     client.fate = Fate::kCloseNow;
     return Step::kClosing;
   }
@@ -279,8 +279,8 @@ void Node::queue(Client& client, const CommandSpec& spec, resp::Arguments argume
   }
   if (transaction.queue_bytes > state_.options.limits.client_query_buffer_limit) {
     state_.effects.log_lines.push_back(
-        fmt::format("client closed id={} addr={} reason=transaction_too_large bytes={}",
-                    client.id.value, client.info.peer_address, transaction.queue_bytes));
+        {fmt::format("client closed id={} addr={} reason=transaction_too_large bytes={}",
+                     client.id.value, client.info.peer_address, transaction.queue_bytes)});
     client.transaction = {};
     client.fate = Fate::kCloseNow;
     return;

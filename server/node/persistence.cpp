@@ -116,8 +116,9 @@ void Persistence::on(log::Recovered event, const TimePoint& now, Outcome& outcom
   recovered_last_ = event.last_index;
   if (event.tail_in_doubt || event.record.recovering) {
     outcome.log.push_back(
-        "the end of the log is in doubt: after a loss of power, writes of up to the last second "
-        "before it may be missing (log_fsync: always rules that out)");
+        {"the end of the log is in doubt: after a loss of power, writes of up to the last second "
+         "before it may be missing (log_fsync: always rules that out)",
+         config::LogLevel::kWarning});
     marked_ = event.record;
   }
   outcome.time = event.last_time;
@@ -127,10 +128,10 @@ void Persistence::on(log::Recovered event, const TimePoint& now, Outcome& outcom
   loader_.emplace(state_.keyspace, limits);
   state_.keyspace.begin_entry(LogIndex{0}, static_cast<std::uint32_t>(now.unix_ms / 1000));
   ask_for_blocks();
-  outcome.log.push_back(event.is_new ? "data folder is empty: starting without data"
-                                     : fmt::format("loading snapshot={} last_index={} bytes={}",
-                                                   event.snapshot_index.value,
-                                                   event.last_index.value, event.bytes_to_load));
+  outcome.log.push_back({event.is_new ? "data folder is empty: starting without data"
+                                      : fmt::format("loading snapshot={} last_index={} bytes={}",
+                                                    event.snapshot_index.value,
+                                                    event.last_index.value, event.bytes_to_load)});
 }
 
 void Persistence::ask_for_blocks() {
@@ -150,6 +151,7 @@ void Persistence::on(log::Loaded, const TimePoint&, Outcome&) {
 }
 
 void Persistence::on(log::Refused event, const TimePoint&, Outcome& outcome) {
+  refused_ = true;
   outcome.fatal = std::move(event.text);
 }
 
@@ -192,8 +194,8 @@ bool Persistence::load_slice(const TimePoint& now, std::size_t units, Outcome& o
   for (keyspace::DatabaseIndex i = 0; i < state_.keyspace.database_count(); ++i)
     keys += state_.keyspace.table(i).size();
   outcome.log.push_back(
-      fmt::format("loaded keys={} last_index={} seconds={:.3f}", keys, recovered_last_.value,
-                  static_cast<double>(now.mono_us - state_.started.mono_us) / 1e6));
+      {fmt::format("loaded keys={} last_index={} seconds={:.3f}", keys, recovered_last_.value,
+                   static_cast<double>(now.mono_us - state_.started.mono_us) / 1e6)});
   return false;
 }
 
@@ -210,16 +212,19 @@ void Persistence::on(log::Failed event, const TimePoint&, Outcome& outcome) {
   state_.persistence.disk_error = event.error.message;
   outcome.disk_failed = true;
   outcome.log.push_back(
-      fmt::format("the log cannot be written, writes are refused until it can: {}", event.text));
+      {fmt::format("the log cannot be written, writes are refused until it can: {}", event.text),
+       config::LogLevel::kWarning});
 }
 
 void Persistence::on(log::Healthy, const TimePoint&, Outcome& outcome) {
   state_.persistence.disk_error.clear();
-  outcome.log.push_back("the log can be written again, writes are accepted");
+  outcome.log.push_back(
+      {"the log can be written again, writes are accepted", config::LogLevel::kWarning});
 }
 
 void Persistence::on(log::Note event, const TimePoint&, Outcome& outcome) {
-  outcome.log.push_back(std::move(event.text));
+  outcome.log.push_back({std::move(event.text), event.is_warning ? config::LogLevel::kWarning
+                                                                 : config::LogLevel::kNotice});
 }
 
 void Persistence::on(log::RecordSaved, const TimePoint&, Outcome&) {}
@@ -227,8 +232,9 @@ void Persistence::on(log::EntriesRead, const TimePoint&, Outcome&) {}
 
 void Persistence::on(log::Stopped event, const TimePoint&, Outcome& outcome) {
   stopped_ = true;
-  if (!event.is_clean)
-    outcome.log.push_back("the data folder was not left clean; the next start looks closely");
+  if (!event.is_clean && !refused_)
+    outcome.log.push_back({"the data folder was not left clean; the next start looks closely",
+                           config::LogLevel::kWarning});
 }
 
 void Persistence::stop() {
@@ -329,9 +335,9 @@ void Persistence::on(log::SnapshotDone event, const TimePoint& now, Outcome& out
   snapshot_ended_us_ = now.mono_us;
   phase_ = Phase::kNone;
   outcome.snapshot_ended = true;
-  outcome.log.push_back(fmt::format("snapshot saved index={} records={} bytes={} ms={}",
-                                    event.index.value, event.records, event.file_bytes,
-                                    shown.last_snapshot_ms));
+  outcome.log.push_back(
+      {fmt::format("snapshot saved index={} records={} bytes={} ms={}", event.index.value,
+                   event.records, event.file_bytes, shown.last_snapshot_ms)});
 }
 
 void Persistence::on(log::SnapshotFailed event, const TimePoint& now, Outcome& outcome) {

@@ -44,12 +44,12 @@ class Persistence {
 
   // What became of it all; the caller hears afterwards of clients that must be told (see Outcome).
   struct Outcome {
-    UnixMs time = 0;               // command time may not be below it; 0: no news
-    bool loaded = false;           // loading has just ended
-    bool disk_failed = false;      // writes under way are uncertain from now on
-    bool snapshot_ended = false;   // well or not
-    std::string fatal;             // not empty: the node cannot go on, for this reason
-    std::vector<std::string> log;  // lines
+    UnixMs time = 0;              // command time may not be below it; 0: no news
+    bool loaded = false;          // loading has just ended
+    bool disk_failed = false;     // writes under way are uncertain from now on
+    bool snapshot_ended = false;  // well or not
+    std::string fatal;            // not empty: the node cannot go on, for this reason
+    std::vector<commands::LogLine> log;
   };
   Outcome on_events(log::StorageEvents events, const TimePoint& now);
   void show(const log::StorageFigures& figures);

@@ -394,6 +394,39 @@ TEST_CASE("the log's growth takes a snapshot, also what was there at the start",
   }
 }
 
+TEST_CASE("a failing disk is a warning in the log, a snapshot that was saved is not",
+          "[persistence]") {
+  StorageHarness harness;
+  harness.start_empty();
+  harness.node.take_effects();
+  const auto level = [&] {
+    const auto effects = harness.node.take_effects();
+    REQUIRE(effects.log_lines.size() == 1);
+    return effects.log_lines[0].level;
+  };
+  harness.tell(log::Failed{{log::FileErrorKind::kIo, "fsync", "log", 5, "EIO"}, "fsync log: EIO"});
+  CHECK(level() == config::LogLevel::kWarning);
+  harness.tell(log::Healthy{});
+  CHECK(level() == config::LogLevel::kWarning);
+  harness.tell(log::Note{true, "damage"});
+  CHECK(level() == config::LogLevel::kWarning);
+  harness.tell(log::Note{false, "a torn tail"});
+  CHECK(level() == config::LogLevel::kNotice);
+  harness.tell(log::SnapshotFailed{"no room"});
+  CHECK(level() == config::LogLevel::kWarning);
+  harness.tell(log::SnapshotDone{});
+  CHECK(level() == config::LogLevel::kNotice);
+}
+
+TEST_CASE("a folder that is refused is not said to be left unclean", "[persistence]") {
+  StorageHarness harness;
+  harness.tell(log::Refused{"in use"});
+  CHECK(harness.node.take_effects().fatal == "in use");
+  harness.node.stop();
+  harness.tell(log::Stopped{false});
+  CHECK(harness.node.take_effects().log_lines.empty());
+}
+
 TEST_CASE("a snapshot that failed can be followed by another, whose content is right",
           "[persistence]") {
   StorageHarness harness;
