@@ -76,6 +76,8 @@ class File {
   virtual FileStatus sync() = 0;
   virtual FileStatus truncate(std::uint64_t size) = 0;
   virtual const std::string& path() const = 0;
+  // After a rename: what errors are to call it from now on.
+  virtual void set_path(std::string) {}
 };
 
 // Holds a folder for this process until it is dropped.

@@ -119,6 +119,7 @@ FileResult<std::unique_ptr<File>> LogStore::write_segment(Segment& segment,
   if (done) done = files_.rename(temporary, segment.path);
   if (done) done = files_.sync_dir(options_.folder);
   if (!done) return tl::unexpected(std::move(done.error()));
+  (*file)->set_path(segment.path);
   seal_ = std::move(seal);
   return file;
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
 #include <utility>
 
 #include "replication/log/cipher.hpp"
@@ -29,7 +30,10 @@ log::FsyncMode mode_of(config::LogFsync fsync) {
 Result<log::StorageOptions> storage_options(const config::Options& options) {
   const config::PersistenceOptions& persistence = options.persistence;
   log::StorageOptions storage;
-  storage.folder = ".";  // the process works in server.dir
+  // The process works there; messages name it whole.
+  std::error_code unknown;
+  const std::filesystem::path folder = std::filesystem::current_path(unknown);
+  storage.folder = unknown ? "." : folder.string();
   storage.fsync_mode = mode_of(persistence.log_fsync);
   storage.snapshot_packing =
       persistence.snapshot_compression ? log::Packing::kZstd : log::Packing::kPlain;
@@ -50,6 +54,7 @@ Result<log::StorageOptions> storage_options(const config::Options& options) {
 }
 
 LogPort::LogPort(log::StorageOptions options, std::function<void()> wake)
-    : thread_(std::make_unique<storage::PosixFileSystem>(), std::move(options), std::move(wake)) {}
+    : thread_(std::make_unique<storage::PosixFileSystem>(options.folder), std::move(options),
+              std::move(wake)) {}
 
 }  // namespace holdfast::app

@@ -163,6 +163,7 @@ class PosixFile final : public log::File {
   }
 
   const std::string& path() const override { return path_; }
+  void set_path(std::string path) override { path_ = std::move(path); }
 
  private:
   // Whole pages only: the next append into a page that is on its way would have to wait for it. An
@@ -197,6 +198,13 @@ std::string parent_of(const std::string& path) {
 
 }  // namespace
 
+std::string PosixFileSystem::from_here(const std::string& path) const {
+  if (working_folder_.empty() || !path.starts_with(working_folder_)) return path;
+  if (path.size() == working_folder_.size()) return ".";
+  if (path[working_folder_.size()] != '/') return path;
+  return "." + path.substr(working_folder_.size());
+}
+
 FileResult<std::unique_ptr<log::File>> PosixFileSystem::open(const std::string& path,
                                                              log::OpenMode mode) {
   int flags = O_CLOEXEC;
@@ -212,7 +220,7 @@ FileResult<std::unique_ptr<log::File>> PosixFileSystem::open(const std::string& 
       break;
   }
   Descriptor descriptor(
-      repeat_interrupted([&] { return ::open(path.c_str(), flags, kFileRights); }));
+      repeat_interrupted([&] { return ::open(from_here(path).c_str(), flags, kFileRights); }));
   if (!descriptor.ok()) return failed("open", path);
   struct stat status {};
   if (::fstat(descriptor.number(), &status) != 0) return failed("stat", path);
@@ -223,7 +231,7 @@ FileResult<std::unique_ptr<log::File>> PosixFileSystem::open(const std::string& 
 }
 
 FileResult<std::vector<std::string>> PosixFileSystem::list(const std::string& folder) {
-  DIR* const stream = ::opendir(folder.c_str());
+  DIR* const stream = ::opendir(from_here(folder).c_str());
   if (stream == nullptr) return failed("list", folder);
   std::vector<std::string> names;
   int code = 0;
@@ -243,18 +251,19 @@ FileResult<std::vector<std::string>> PosixFileSystem::list(const std::string& fo
 }
 
 FileStatus PosixFileSystem::rename(const std::string& from, const std::string& to) {
-  if (::rename(from.c_str(), to.c_str()) != 0) return failed("rename", from);
+  if (::rename(from_here(from).c_str(), from_here(to).c_str()) != 0) return failed("rename", from);
   return {};
 }
 
 FileStatus PosixFileSystem::remove(const std::string& path) {
-  if (::unlink(path.c_str()) != 0) return failed("remove", path);
+  if (::unlink(from_here(path).c_str()) != 0) return failed("remove", path);
   return {};
 }
 
 FileStatus PosixFileSystem::make_dir(const std::string& folder) {
   struct stat status {};
-  if (::stat(folder.c_str(), &status) == 0) {
+  const std::string here = from_here(folder);
+  if (::stat(here.c_str(), &status) == 0) {
     if (!S_ISDIR(status.st_mode)) return failed("make folder", folder, ENOTDIR);
     return {};
   }
@@ -264,13 +273,13 @@ FileStatus PosixFileSystem::make_dir(const std::string& folder) {
     auto made = make_dir(parent);
     if (!made) return made;
   }
-  if (::mkdir(folder.c_str(), kFolderRights) != 0 && errno != EEXIST)
+  if (::mkdir(here.c_str(), kFolderRights) != 0 && errno != EEXIST)
     return failed("make folder", folder);
   return sync_dir(parent);
 }
 
 FileStatus PosixFileSystem::sync_dir(const std::string& folder) {
-  const Descriptor descriptor = open_folder(folder);
+  const Descriptor descriptor = open_folder(from_here(folder));
   if (!descriptor.ok()) return failed("open", folder);
   if (repeat_interrupted([&] { return ::fsync(descriptor.number()); }) != 0)
     return failed("fsync", folder);
@@ -278,7 +287,7 @@ FileStatus PosixFileSystem::sync_dir(const std::string& folder) {
 }
 
 FileResult<std::unique_ptr<log::FolderLock>> PosixFileSystem::lock(const std::string& folder) {
-  Descriptor descriptor = open_folder(folder);
+  Descriptor descriptor = open_folder(from_here(folder));
   if (!descriptor.ok()) return failed("open", folder);
   if (repeat_interrupted([&] { return ::flock(descriptor.number(), LOCK_EX | LOCK_NB); }) != 0) {
     if (errno != EWOULDBLOCK) return failed("lock", folder);
@@ -290,7 +299,7 @@ FileResult<std::unique_ptr<log::FolderLock>> PosixFileSystem::lock(const std::st
 
 FileResult<std::uint64_t> PosixFileSystem::free_bytes(const std::string& folder) {
   struct statvfs status {};
-  if (repeat_interrupted([&] { return ::statvfs(folder.c_str(), &status); }) != 0)
+  if (repeat_interrupted([&] { return ::statvfs(from_here(folder).c_str(), &status); }) != 0)
     return failed("statvfs", folder);
   return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
 }

@@ -34,6 +34,7 @@ class TimedFile final : public log::File {
   }
   log::FileStatus truncate(std::uint64_t size) override { return file_->truncate(size); }
   const std::string& path() const override { return file_->path(); }
+  void set_path(std::string path) override { file_->set_path(std::move(path)); }
 
  private:
   std::unique_ptr<log::File> file_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -156,6 +157,42 @@ TEST_CASE("a full and a read-only volume are told as such", "[posix]") {
   CHECK(files.open(volume.path() + "/a", OpenMode::kWrite).error().kind ==
         FileErrorKind::kReadOnly);
   CHECK(files.lock(volume.path()));  // needs no room
+}
+
+TEST_CASE("whole paths below the working folder follow it when it is moved", "[posix]") {
+  const TemporaryFolder folder;
+  const std::string data = folder.path() + "/data";
+  const std::string moved = folder.path() + "/moved";
+  const auto before = std::filesystem::current_path();
+  REQUIRE(PosixFileSystem().make_dir(data));
+  std::filesystem::current_path(data);
+  PosixFileSystem files(data);
+  REQUIRE(files.open(data + "/a", OpenMode::kCreate));
+  std::filesystem::rename(data, moved);
+  REQUIRE(PosixFileSystem().make_dir(data));
+
+  REQUIRE(files.open(data + "/b", OpenMode::kCreate));
+  REQUIRE(files.rename(data + "/b", data + "/c"));
+  REQUIRE(files.sync_dir(data));
+  CHECK(files.list(data).value().size() == 2);
+  CHECK(std::filesystem::exists(moved + "/c"));
+  REQUIRE(files.remove(data + "/a"));
+  CHECK(std::filesystem::is_empty(data));
+  // Errors name the path as it was given.
+  CHECK(files.open(data + "/a", OpenMode::kRead).error().path == data + "/a");
+  // What only begins alike is another folder.
+  CHECK(files.open(data + "-other/a", OpenMode::kCreate).error().kind == FileErrorKind::kNotFound);
+  std::filesystem::current_path(before);
+}
+
+TEST_CASE("errors call a file by its new name after a rename", "[posix]") {
+  const TemporaryFolder folder;
+  PosixFileSystem files;
+  auto file = files.open(folder.path() + "/a.tmp", OpenMode::kCreate);
+  REQUIRE(file);
+  REQUIRE(files.rename(folder.path() + "/a.tmp", folder.path() + "/a"));
+  (*file)->set_path(folder.path() + "/a");
+  CHECK((*file)->path() == folder.path() + "/a");
 }
 
 }  // namespace holdfast::storage::test
