@@ -14,8 +14,8 @@ namespace holdfast::config {
 namespace {
 
 std::vector<std::string> known_flags() {
-  std::vector<std::string> flags{"--config", "--set", "--help", "--version",
-                                 "--print-config-example"};
+  std::vector<std::string> flags{
+      "--config", "--set", "--help", "--version", "--print-config-example", "--repair"};
   for (const OptionRow& row : option_table()) {
     flags.push_back("--" + std::string(row.redis_name));
     if (!row.redis_alias.empty()) flags.push_back("--" + std::string(row.redis_alias));
@@ -65,7 +65,10 @@ Result<void> check_fixed(const FixedAnswer& fixed, const std::string& value) {
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments) {
   CommandLine line;
   std::vector<std::string> words = join_addresses(arguments);
-  if (!words.empty() && !words.front().empty() && !words.front().starts_with('-')) {
+  const bool checks = !words.empty() && words.front() == "check";
+  if (checks) {
+    words.erase(words.begin());
+  } else if (!words.empty() && !words.front().empty() && !words.front().starts_with('-')) {
     line.config_file = words.front();
     words.erase(words.begin());
   }
@@ -78,6 +81,12 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   const auto add = [&](const std::string& names) {
     return app.add_option(names)->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   };
+  const CLI::Option* repair = nullptr;
+  const CLI::Option* folder = nullptr;
+  if (checks) {
+    repair = app.add_flag("--repair");
+    folder = app.add_option("folder")->expected(1);
+  }
   const CLI::Option* config = add("-c,--config");
   const CLI::Option* set = add("--set");
   std::map<const CLI::Option*, const OptionRow*> rows;
@@ -95,6 +104,9 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   } catch (const CLI::ExtrasError&) {
     const std::string extra = app.remaining().empty() ? std::string() : app.remaining().front();
     const std::string flag = extra.substr(0, extra.find('='));
+    if (checks && !flag.starts_with('-')) {
+      return fail(fmt::format("command line: check looks at one folder; '{}' is one more", extra));
+    }
     if (!flag.starts_with('-')) {
       return fail(
           fmt::format("command line: '{}' is not expected here; a configuration file goes first, "
@@ -108,6 +120,11 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   }
 
   using Wish = CommandLine::Wish;
+  if (checks) {
+    line.wish = Wish::kCheck;
+    line.repair = repair->count() > 0;
+    if (folder->count() > 0) line.folder = folder->results().front();
+  }
   if (help->count() > 0) line.wish = Wish::kHelp;
   if (version->count() > 0) line.wish = Wish::kVersion;
   if (example->count() > 0) line.wish = Wish::kExampleFile;

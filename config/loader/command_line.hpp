@@ -13,9 +13,11 @@
 namespace holdfast::config {
 
 struct CommandLine {
-  enum class Wish : std::uint8_t { kRun, kHelp, kVersion, kExampleFile };
+  enum class Wish : std::uint8_t { kRun, kHelp, kVersion, kExampleFile, kCheck };
   Wish wish = Wish::kRun;
   std::string config_file;
+  std::string folder;             // kCheck: the data folder; empty for the one of the options
+  bool repair = false;            // kCheck
   std::vector<Setting> settings;  // in the order of the line
 };
 

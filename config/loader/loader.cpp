@@ -97,6 +97,9 @@ Result<LoadOutcome> load(int argc, const char* const* argv, const char* const* e
     case CommandLine::Wish::kExampleFile:
       outcome.exit_text = example_file();
       return outcome;
+    case CommandLine::Wish::kCheck:
+      outcome.check = CheckWish{line->repair};
+      break;
     case CommandLine::Wish::kRun:
       break;
   }
@@ -125,10 +128,18 @@ Result<LoadOutcome> load(int argc, const char* const* argv, const char* const* e
     if (auto done = apply(setting, outcome.options, places); !done)
       return tl::unexpected(done.error());
   }
-  if (auto done = apply_password_file(outcome.options, places); !done)
-    return tl::unexpected(done.error());
   if (auto done = apply_encryption_key(outcome.options, places, from_environment->encryption_key);
       !done)
+    return tl::unexpected(done.error());
+  if (outcome.check.has_value()) {  // it needs nothing else of what a server needs
+    if (!line->folder.empty()) {
+      outcome.options.server.dir = line->folder;
+    } else if (!places.contains("server.dir")) {
+      return fail("check: which data folder? Give it, or the configuration that names it");
+    }
+    return outcome;
+  }
+  if (auto done = apply_password_file(outcome.options, places); !done)
     return tl::unexpected(done.error());
   if (const auto valid = validate(outcome.options); !valid) {
     const auto place = places.find(valid.error().path);

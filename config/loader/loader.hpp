@@ -3,6 +3,7 @@
 // and what is allowed; nothing is guessed.
 //
 //   holdfast [FILE] [--config FILE] [--<redis name> VALUE] [--set section.option=VALUE] ...
+//   holdfast check [FOLDER] [--repair] [the same options]
 //   HOLDFAST_<SECTION>_<OPTION>=VALUE, HOLDFAST_CONFIG=FILE
 //
 // Runs once, before any thread starts. yaml-cpp is wrapped by yaml_file.cpp, CLI11 by
@@ -18,6 +19,11 @@
 
 namespace holdfast::config {
 
+// `holdfast check`: look at the data folder `server.dir` instead of starting a server.
+struct CheckWish {
+  bool repair = false;
+};
+
 struct LoadOutcome {
   Options options;
   std::string config_path;            // absolute; empty = no file
@@ -25,6 +31,7 @@ struct LoadOutcome {
   // Set for --help and the like: print it on standard output and exit with 0 instead of starting a
   // server.
   std::optional<std::string> exit_text;
+  std::optional<CheckWish> check;
 };
 
 // `argv` and `environment` as main gets them (`environment` ends with a null pointer; it may be

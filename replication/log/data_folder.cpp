@@ -42,6 +42,20 @@ void mark_void(std::vector<FolderSegment>& segments) {
   }
 }
 
+// As one word of a shell's command line.
+std::string shell_word(std::string_view text) {
+  constexpr std::string_view kPlain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./+@%:,-";
+  if (!text.empty() && text.find_first_not_of(kPlain) == std::string_view::npos)
+    return std::string(text);
+  std::string word = "'";
+  for (const char c : text) {
+    if (c == '\'') word += "'\\'";
+    word += c;
+  }
+  return word + "'";
+}
+
 bool is_ours(std::string_view name) {
   std::uint64_t sequence = 0;
   LogIndex index;
@@ -111,12 +125,13 @@ Result<void> check_snapshot_end(FileSystem& files, const FolderSnapshot& snapsho
                           snapshot.path));
 }
 
-std::string way_out(std::string_view folder) {
+std::string way_out(std::string_view folder, const KeyRing& keys) {
   return fmt::format(
       "If other members hold the data, empty {0} and start this one: it copies everything from "
-      "them. Else `holdfast check {0}` shows the damage, and `holdfast check --repair {0}` gives "
-      "up what cannot be read (keep a copy of the folder first).",
-      folder);
+      "them. Else `holdfast check {1}` shows the damage, and `holdfast check --repair {1}` gives "
+      "up what cannot be read (keep a copy of the folder first){2}.",
+      folder, shell_word(folder),
+      keys.empty() ? "" : "; both need the server's encryption keys, given as to the server");
 }
 
 }  // namespace holdfast::log

@@ -49,7 +49,7 @@ Result<DataFolder> read_data_folder(FileSystem& files, const std::string& folder
 Result<void> check_snapshot_end(FileSystem& files, const FolderSnapshot& snapshot,
                                 const KeyRing& keys);
 
-// What an operator can do about data that is lost: "restore ...".
-std::string way_out(std::string_view folder);
+// What an operator can do about data that is lost, with the commands as they are to be typed.
+std::string way_out(std::string_view folder, const KeyRing& keys);
 
 }  // namespace holdfast::log

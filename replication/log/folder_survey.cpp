@@ -41,8 +41,9 @@ class Surveyor {
     survey_.lines.push_back(fmt::format("{}  {}", name_in(path), text));
   }
   void damage(const std::string& path, std::optional<std::uint64_t> offset, std::string problem) {
+    const std::string place = offset ? fmt::format(" at offset {}", *offset) : "";
+    line(path, fmt::format("DAMAGED{}: {}", place, problem));
     survey_.damages.push_back({path, offset, std::move(problem)});
-    line(path, "DAMAGED: " + survey_.damages.back().problem);
   }
   void obstacle(std::string text) { survey_.obstacles.push_back(std::move(text)); }
 

@@ -50,7 +50,7 @@ class Recovery {
     return state_.snapshots.empty() ? LogIndex{0} : state_.snapshots.front().index;
   }
   tl::unexpected<Error> lost(std::string_view what) const {
-    return fail(fmt::format("{}. {}", what, way_out(options_.folder)));
+    return fail(fmt::format("{}. {}", what, way_out(options_.folder, options_.keys)));
   }
 
   Result<void> check_log_id(const FolderFile& file) const {

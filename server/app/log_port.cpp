@@ -27,6 +27,16 @@ log::FsyncMode mode_of(config::LogFsync fsync) {
 
 }  // namespace
 
+Result<log::KeyRing> encryption_keys(const config::PersistenceOptions& persistence) {
+  auto keys = log::parse_key_ring(persistence.encryption_key);
+  if (keys) return keys;
+  return fail(fmt::format("{}: {}",
+                          persistence.encryption_key_file.empty()
+                              ? "environment HOLDFAST_ENCRYPTION_KEY"
+                              : "persistence.encryption_key_file",
+                          keys.error().message));
+}
+
 Result<log::StorageOptions> storage_options(const config::Options& options) {
   const config::PersistenceOptions& persistence = options.persistence;
   log::StorageOptions storage;
@@ -39,14 +49,8 @@ Result<log::StorageOptions> storage_options(const config::Options& options) {
       persistence.snapshot_compression ? log::Packing::kZstd : log::Packing::kPlain;
   storage.snapshots_kept = static_cast<std::uint32_t>(persistence.snapshots_kept);
   storage.segment_bytes_max = persistence.segment_bytes;
-  auto keys = log::parse_key_ring(persistence.encryption_key);
-  if (!keys) {
-    return fail(fmt::format("{}: {}",
-                            persistence.encryption_key_file.empty()
-                                ? "environment HOLDFAST_ENCRYPTION_KEY"
-                                : "persistence.encryption_key_file",
-                            keys.error().message));
-  }
+  auto keys = encryption_keys(persistence);
+  if (!keys) return tl::unexpected(std::move(keys.error()));
   storage.keys = std::move(*keys);
   storage.next_salt = storage::random_salt;
   storage.boot_id = storage::machine_boot_id();

@@ -14,6 +14,9 @@
 
 namespace holdfast::app {
 
+// The error names the option or variable.
+Result<log::KeyRing> encryption_keys(const config::PersistenceOptions& persistence);
+
 // What storage is told of the options. The error names the option.
 Result<log::StorageOptions> storage_options(const config::Options& options);
 

@@ -1,7 +1,7 @@
 // holdfast: reads the configuration, wires the rooms together and runs the loop.
 //
 // Exit status: 0 after SIGTERM, SIGINT or SHUTDOWN; 1 if the server could not start or run; 2 for a
-// wrong configuration.
+// wrong configuration. Those of `holdfast check`: see check_command.hpp.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/async.h>
@@ -22,6 +22,7 @@
 #include <random>
 
 #include "config/loader/loader.hpp"
+#include "server/app/check_command.hpp"
 #include "server/app/log_port.hpp"
 #include "server/app/process_host.hpp"
 #include "server/net/clock.hpp"
@@ -204,6 +205,8 @@ int main(int argc, char** argv) {
     fmt::print("{}", *loaded->exit_text);
     return 0;
   }
+  if (loaded->check.has_value())
+    return holdfast::app::run_check(loaded->options, loaded->check->repair);
   const int status = holdfast::app::serve(std::move(*loaded));
   holdfast::app::end_log(status);
   return status;

@@ -89,6 +89,37 @@ TEST_CASE("later sources win: file, environment, command line", "[config]") {
   CHECK(outcome->config_path == path);
 }
 
+TEST_CASE("check takes a folder, or the one of the configuration, and none of what a server needs",
+          "[config]") {
+  Loading loading;
+  const auto file = loading.file(
+      "holdfast.yaml",
+      "server: {dir: /srv/data, bind: [0.0.0.0]}\nsecurity: {requirepass_file: /none}\n");
+  const auto keys = loading.file("keys", std::string(64, 'a') + "\n");
+  CHECK_FALSE(loading.load({})->check);
+
+  auto outcome = loading.load({"check", "/data", "--encryption-key-file", keys});
+  REQUIRE(outcome);
+  REQUIRE(outcome->check);
+  CHECK_FALSE(outcome->check->repair);
+  CHECK(outcome->options.server.dir == "/data");
+  CHECK(outcome->options.persistence.encryption_key.starts_with("aaaa"));
+  CHECK(loading.load({"check", "--repair", "/data"})->check->repair);
+  CHECK(loading.load({"check", "/data", "--repair"})->options.server.dir == "/data");
+
+  outcome = loading.load({"check", "--config", file, "--repair"});
+  REQUIRE(outcome);
+  CHECK(outcome->check->repair);
+  CHECK(outcome->options.server.dir == "/srv/data");
+  CHECK(loading.load({"check", "/data", "--config", file})->options.server.dir == "/data");
+
+  CHECK(loading.load({"check"}).error().message.find("which data folder?") != std::string::npos);
+  CHECK(loading.load({"check", "a", "b"}).error().message.find("'b' is one more") !=
+        std::string::npos);
+  CHECK_FALSE(loading.load({"--repair"}));
+  CHECK(loading.load({"check", "--help"})->exit_text);
+}
+
 TEST_CASE("the file can be named in four ways, the command line before the environment",
           "[config]") {
   Loading loading;
