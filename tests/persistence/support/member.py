@@ -47,7 +47,7 @@ class Member:
         self.lives += 1
         line = [*wrap, holdfast_binary(), "--port", str(self.port), "--bind", self.host, "--dir", str(self.data), "--save", "",
                 "--set", "debug.enable_debug_command=yes", *self.words, *words]
-        env = {**os.environ, **(environment or {})}
+        env = {name: value for name, value in os.environ.items() if not name.startswith("HOLDFAST_")} | (environment or {})
         if wrap:  # the leak check cannot run under ptrace
             env["ASAN_OPTIONS"] = env.get("ASAN_OPTIONS", "") + ":detect_leaks=0"
         with open(self.log_path(), "wb") as log:
