@@ -376,6 +376,7 @@ TEST_CASE("the log's growth takes a snapshot, also what was there at the start",
   harness.persist();
   CHECK(harness.requests_of<log::BeginSnapshotRequest>().empty());
   harness.call({"SET", "l", std::string(600, 'x')});
+  harness.requests();  // the turn that seals it; the next one looks at the log's size
   CHECK(harness.requests_of<log::BeginSnapshotRequest>().size() == 1);
   SECTION("one that fails is tried again") {
     harness.tell(log::SnapshotFailed{"ENOSPC"});
