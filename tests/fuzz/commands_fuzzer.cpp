@@ -214,7 +214,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       for (Session& one : sessions) one.run();
     }
     const commands::HostEffects effects = node.take_effects();
-    for (const ClientId id : effects.close) {
+    for (const auto& [id, reason] : effects.close) {
       for (Session& one : sessions) {
         if (one.client().id == id) one.reopen();
       }
