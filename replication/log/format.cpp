@@ -123,6 +123,8 @@ HeaderState decode_header(std::string_view bytes, FileKind expected, FileHeader&
   if (is_segment) {
     header.fsync_mode = static_cast<FsyncMode>(mode);
     if (header.index.value == 0) return damaged("the header names no first index");
+    if (header.index.value == 1 && header.term.value != 0)
+      return damaged("the header names a term for the entry before the first one of all");
   } else {
     header.packing = static_cast<Packing>(mode);
   }

@@ -103,7 +103,7 @@ struct FileHeader {
   LogId log_id{};
   std::uint64_t sequence = 0;  // segments
   LogIndex index;              // segments: of the first entry; snapshots: what they hold
-  Term term;                   // segments: of the entry before the first
+  Term term;                   // segments: of the entry before the first; 0 if there is none
   UnixMs time = 0;
   std::uint64_t digest_seed = 0;                   // snapshots
   FsyncMode fsync_mode = FsyncMode::kEverySecond;  // segments

@@ -4,6 +4,7 @@
 
 #include "base/check.hpp"
 #include "base/crc32c.hpp"
+#include "replication/log/check.hpp"
 #include "tests/unit/log/folder.hpp"
 
 using namespace holdfast;
@@ -285,6 +286,21 @@ TEST_CASE("an unknown version is refused clearly, whatever the file", "[recovery
     change_header(disk, path, 12, 0x40);
     CHECK_THAT(refusal(disk), Contains(path) && Contains("does not know"));
   }
+}
+
+TEST_CASE("a segment from entry 1 on that names a term before it is damaged", "[recovery]") {
+  // Recovery took it, and loading refused it.
+  SimDisk disk(1);
+  build_folder(disk);
+  std::string bytes = disk.content(segment_path(1));
+  FileHeader header;
+  std::string problem;
+  REQUIRE(decode_header(bytes, FileKind::kSegment, header, problem) == HeaderState::kGood);
+  REQUIRE(header.index == LogIndex{1});
+  header.term = Term{34};
+  disk.set_content(segment_path(1), encode(header) + bytes.substr(kHeaderBytes));
+  CHECK_THAT(refusal(disk), Contains(segment_path(1) + ": ") && Contains("before the first one"));
+  CHECK(check(disk, {kFolder, {}, false}).verdict == CheckVerdict::kDamaged);
 }
 
 TEST_CASE("files of another log are refused", "[recovery]") {
