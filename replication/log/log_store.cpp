@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "base/bytes.hpp"
 #include "base/check.hpp"
@@ -94,6 +95,7 @@ FileStatus LogStore::begin_segment(const Before& before, std::span<const Entry> 
   set_synced();
   state_.follows_snapshot = false;
   failure_.reset();
+  may_sync_ = false;
   remove_void_files();
   return {};
 }
@@ -183,6 +185,7 @@ FileResult<std::uint64_t> LogStore::append(std::span<const Entry> entries) {
   add(entries, segment);
   auto written = append_all(*file_, batch_.pieces());
   if (!written) {
+    may_sync_ = true;
     fail_with(written.error());
     return tl::unexpected(std::move(written.error()));
   }
@@ -258,6 +261,11 @@ FileStatus LogStore::reset(LogIndex snapshot_index, Term snapshot_term, UnixMs s
 
 FileStatus LogStore::retry(std::span<const Entry> entries) {
   HF_CHECK(failure_.has_value());
+  if (std::exchange(may_sync_, false) && has_unsynced() && file_->sync()) set_synced();
+  if (!entries.empty() && entries.front().index <= state_.synced) {
+    const std::uint64_t below = state_.synced.value + 1 - entries.front().index.value;
+    entries = entries.subspan(std::min<std::uint64_t>(below, entries.size()));
+  }
   HF_CHECK(entries.empty() || entries.front().index.value == state_.synced.value + 1);
   HF_CHECK(state_.synced.value + entries.size() >= state_.last.value);
   return begin_segment(before_unsynced(), entries);

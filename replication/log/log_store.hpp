@@ -6,7 +6,9 @@
 //
 // Failure: after an append, sync or new segment that failed, the store is *failed*. What was
 // appended since the last successful sync is then uncertain, and nothing is ever assumed of it:
-// `retry` writes all of it anew, into a new segment, from the entries that the caller kept. Until
+// `retry` writes all of it anew, into a new segment, from the entries that the caller kept. Only
+// after a write that failed (a full disk) what was written before it may still be synced where it
+// is, so that a disk with little room need not hold it twice; a sync that failed is final. Until
 // that succeeds everything but reading is refused with the same error. So the caller keeps every
 // entry above `synced_index`.
 //
@@ -98,8 +100,8 @@ class LogStore {
   FileStatus close();
 
   const std::optional<FileError>& failure() const { return failure_; }
-  // `entries` are those above synced_index() through last_index(), and more if there are more.
-  // REQUIRES: failed.
+  // `entries` are those above synced_index() through last_index(), and more if there are more, and
+  // maybe some below. An attempt that fails may have moved synced_index(). REQUIRES: failed.
   FileStatus retry(std::span<const Entry> entries);
 
   // Entries from `from` on and below `to`, at most about `payload_bytes_max` but at least one.
@@ -153,6 +155,7 @@ class LogStore {
   std::vector<std::string> void_files_;
   bool removal_is_unsynced_ = false;
   std::optional<FileError> failure_;
+  bool may_sync_ = false;  // after the failure: no sync of the current file has failed
 };
 
 }  // namespace holdfast::log

@@ -29,11 +29,7 @@ def fill(member):
     raise AssertionError("the volume does not fill up")
 
 
-KNOWN = pytest.mark.xfail(
-    reason="known defect, in the ROADMAP: recovery from a full disk needs room for all that was not synced, once more")
-
-
-@pytest.mark.parametrize("fsync", ("always", pytest.param("everysec", marks=KNOWN)))
+@pytest.mark.parametrize("fsync", ("always", "everysec"))
 @pytest.mark.parametrize("size", ("1m", "8m"))
 def test_a_full_volume_refuses_writes_and_takes_them_again_when_there_is_room(size, fsync, tmp_path):
     with tmpfs(tmp_path / "small" / "data", size) as volume, Member(tmp_path / "small", "--appendfsync", fsync) as member:

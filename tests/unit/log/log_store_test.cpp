@@ -106,6 +106,49 @@ TEST_CASE("a failed append is written anew, into a new segment, and only then an
   CHECK(texts(*store.read(LogIndex{1}, LogIndex{7}, 10'000)) == texts(entries(1, 6, 1)));
 }
 
+TEST_CASE("on a full disk what was written before need not be written again", "[log_store]") {
+  SimDisk disk(1);
+  REQUIRE(disk.make_dir(kFolder));
+  LogStoreOptions options = store_options();
+  options.segment_bytes_max = 1 << 20;  // else the strike meets the sync before a new segment
+  LogStore store(disk, options, {});
+  REQUIRE(store.open({}));
+  const auto first = entries(1, 100, 1, 1000);
+  const auto second = entries(101, 101, 1, 1000);
+  const auto all = entries(1, 101, 1, 1000);
+  REQUIRE(store.append(first));
+  disk.strike_at(disk.operations(), {SimDisk::Strike::kError, FileErrorKind::kNoSpace});
+  REQUIRE_FALSE(store.append(second));
+  const auto used = [&] {
+    std::size_t sum = 0;
+    for (const std::string& path : disk.paths()) sum += disk.content(path).size();
+    return sum;
+  };
+  SECTION("there is room for the rest alone") {
+    disk.set_capacity(used() + 3000);
+    REQUIRE(store.retry(all));
+  }
+  SECTION("there is none at first: another attempt goes on from there") {
+    disk.set_capacity(used() + 10);
+    REQUIRE_FALSE(store.retry(all));
+    CHECK(store.synced_index() == LogIndex{100});
+    disk.set_capacity(used() + 3000);
+    REQUIRE(store.retry(all));
+  }
+  SECTION("a sync that fails is final: then all of it is written anew") {
+    disk.strike_at(disk.operations(), {SimDisk::Strike::kError, FileErrorKind::kIo});
+    disk.set_capacity(used() + 3000);
+    REQUIRE_FALSE(store.retry(all));
+    CHECK(store.synced_index() == LogIndex{0});
+    REQUIRE_FALSE(store.retry(all));  // and is not tried again
+    CHECK(store.synced_index() == LogIndex{0});
+    disk.set_capacity(1 << 30);
+    REQUIRE(store.retry(all));
+  }
+  CHECK(store.synced_index() == LogIndex{101});
+  CHECK(texts(*store.read(LogIndex{1}, LogIndex{102}, 1'000'000)) == texts(all));
+}
+
 TEST_CASE("the term before an entry is exact, also behind what was written anew", "[log_store]") {
   SimDisk disk(1);
   REQUIRE(disk.make_dir(kFolder));
