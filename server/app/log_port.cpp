@@ -57,8 +57,9 @@ Result<log::StorageOptions> storage_options(const config::Options& options) {
   return storage;
 }
 
-LogPort::LogPort(log::StorageOptions options, std::function<void()> wake)
-    : thread_(std::make_unique<storage::PosixFileSystem>(options.folder), std::move(options),
+// A copy: arguments are evaluated in any order, and moved from options name no folder.
+LogPort::LogPort(const log::StorageOptions& options, std::function<void()> wake)
+    : thread_(std::make_unique<storage::PosixFileSystem>(options.folder), options,
               std::move(wake)) {}
 
 }  // namespace holdfast::app

@@ -23,7 +23,7 @@ Result<log::StorageOptions> storage_options(const config::Options& options);
 class LogPort : public node::StoragePort {
  public:
   // Starts the thread. `wake` is called on it when there are events to take.
-  LogPort(log::StorageOptions options, std::function<void()> wake);
+  LogPort(const log::StorageOptions& options, std::function<void()> wake);
 
   void post(std::vector<log::Request> requests) override { thread_.post(std::move(requests)); }
   log::StorageEvents take_events() override { return thread_.take_events(); }

@@ -122,7 +122,6 @@ def test_turning_persistence_off_and_on_again_shows_the_old_data(member):
     assert member.call("GET", "k") == b"v"
 
 
-@pytest.mark.xfail(reason="known defect, in the ROADMAP: the next snapshot is not written into the moved folder")
 def test_a_folder_that_is_moved_under_the_server_takes_its_files_along(member):
     member.start("--appendfsync", "always", "--set", "persistence.segment_bytes=1mb")
     assert member.call("SET", "k", "v") == "OK"
