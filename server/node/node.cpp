@@ -321,7 +321,11 @@ void Node::settle(Client& client, const CommandContext& ctx, std::size_t begin, 
   const bool waits = index > committed();
   if (apart && waits && !state_.persistence.disk_error.empty()) {
     discarded_.clear();
-    resp::ReplyWriter(client.output, client.version).error(misconfigured());
+    if (client.ran->name == "exec") {  // it may have selected a database: no error can undo that
+      state_.effects.close.push_back({client.id, "read_uncertain"});
+    } else {
+      resp::ReplyWriter(client.output, client.version).error(misconfigured());
+    }
     return;
   }
   if (apart) discarded_.move_to(client.output);

@@ -270,6 +270,26 @@ TEST_CASE("while the disk fails writes are refused and reads go on", "[persisten
   }
 }
 
+TEST_CASE("a transaction that selected a database and read what is uncertain ends the connection",
+          "[persistence]") {
+  // An error instead of its reply left the client in another database than it knew of.
+  StorageHarness harness;
+  harness.start_empty();
+  auto& writer = harness.connect();
+  harness.call_as(writer, {"SELECT", "3"});
+  harness.call_as(writer, {"SET", "k", "v"});
+  harness.requests();
+  harness.tell(disk_full());
+  harness.node.take_effects();
+  harness.call({"MULTI"});
+  harness.call({"SELECT", "3"});
+  harness.call({"GET", "k"});
+  CHECK(harness.call({"EXEC"}).empty());
+  const auto effects = harness.node.take_effects();
+  REQUIRE(effects.close.size() == 1);
+  CHECK(effects.close[0].id == harness.client->id);
+}
+
 TEST_CASE("an overdue key is absent while the disk fails, without an entry", "[persistence]") {
   StorageHarness harness;
   harness.start_empty();
