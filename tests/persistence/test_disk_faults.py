@@ -57,7 +57,7 @@ def test_a_failing_disk_loses_no_acknowledged_write_and_is_recovered_from(fsync,
         assert member.call("DBSIZE") is not None
     wait_until(lambda: probe(member) == "OK", 30, what="writes accepted again")
     assert member.info()["aof_last_write_status"] == "ok"
-    assert "writes are accepted" in member.log()
+    wait_until(lambda: "writes are accepted" in member.log(), 10, what="the line that says so")
     member.kill()
     writers.join()
     member.start("--appendfsync", fsync)

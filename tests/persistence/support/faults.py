@@ -19,7 +19,7 @@ OTHER_USER = 65534  # nobody
 def _strace_words(faults, trace_file, path=None):
     words = ["strace", "-f", "-o", str(trace_file), "-e", "trace=" + ",".join(sorted({fault.split(":")[0] for fault in faults}))]
     if path is not None:
-        words += ["-P", str(path)]
+        words += ["-P", str(path), "-P", "./" + pathlib.Path(path).name]  # the server opens files from its working folder
     for fault in faults:
         words += ["-e", "inject=" + fault]
     return words

@@ -5,6 +5,7 @@ crash its databases must be in the state behind all acknowledged units, or behin
 their order: nothing else. Every reply is held against the model on the way.
 """
 
+import collections
 import random
 import threading
 
@@ -29,6 +30,7 @@ class Writer:
         self.refused = 0          # of them with MISCONF: not carried out
         self.failure = None
         self.thread = None
+        self.recent = collections.deque(maxlen=24)  # units and what was replied, for complaints
 
     # --- what it sends
 
@@ -135,6 +137,7 @@ class Writer:
     def _hear(self, connection, unit):
         replies = [connection.read() for _ in unit.wire()]
         unit.heard_ms = now_ms()
+        self.recent.append(f"{str(unit)[:200]}: {str(replies)[:200]}")
         refused = [isinstance(reply, Error) and reply.startswith(("MISCONF", "EXECABORT")) for reply in replies]
         if any(refused):
             assert unit.transaction or len(replies) == 1
@@ -144,7 +147,7 @@ class Writer:
                 assert replies[:-1] == ["OK", *["QUEUED"] * len(unit.commands)], replies
                 replies = replies[-1]
             expected = self.model.apply(unit)
-            assert replies == expected, f"{unit}: {str(replies)[:300]}, expected {str(expected)[:300]}"
+            assert replies == expected, f"{unit}: {str(replies)[:300]}, expected {str(expected)[:300]}; before:\n" + "\n".join(self.recent)
             self.acknowledged += len(unit.commands)
         self.unanswered.pop(0)
 
