@@ -100,7 +100,7 @@ def test_without_persistence_no_file_is_made(member):
         member.start(*words)
         assert member.call("SET", "k", "v") == "OK"
         assert member.info()["aof_enabled"] == "0"
-        assert "memory only" in member.log()
+        member.wait_log("memory only")
         assert "Persistence" in str(member.call("SAVE")) or "persistence" in str(member.call("SAVE"))
         assert member.stop() == 0
         assert not list(member.data.iterdir())

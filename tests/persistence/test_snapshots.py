@@ -135,7 +135,7 @@ def test_old_snapshots_and_segments_go(member):
     kept[-1].write_bytes(kept[-1].read_bytes()[:-20])
     member.start()
     assert contents(member) == before
-    assert kept[-1].name in member.log()
+    member.wait_log(kept[-1].name)
 
 
 @pytest.mark.parametrize("compression", ("no", "yes"))
