@@ -101,7 +101,8 @@ struct AppendFragment {
 
 struct AppendReply {
   bool accepted = false;
-  LogIndex received;  // as in HeartbeatReply; accepted only
+  // Accepted: as in HeartbeatReply. Refused: `received` echoes prev_index.
+  LogIndex received;
   LogIndex persisted;
   // Refused: `hint_index` is an index at or below which the logs may agree; its term here.
   LogIndex hint_index;

@@ -61,9 +61,10 @@ bool StatusBoard::nobody_can_claim(Claim own, MonoTime now, Duration fresh_for, 
   }
   if (sound >= quorum || with_log < quorum) return false;
   const std::size_t absent = peers_ - present;
-  if (sound + absent < quorum) return true;
-  // While one can claim its data, those who are away are not given up without an operator.
-  return sound == 0 && lonely >= recovery_wait;
+  if (absent == 0) return true;
+  if (lonely < recovery_wait) return false;
+  // While a majority may still be sound, those who are away are not given up without an operator.
+  return sound == 0 || sound + absent < quorum;
 }
 
 }  // namespace holdfast::core

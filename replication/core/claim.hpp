@@ -8,12 +8,13 @@
 //               other members have told their terms. If all are empty, they may begin a cluster
 //               (explicitly); otherwise it votes in no term up to the highest and is recovering
 //
-// If so many members are not sound that no majority can ever be found among the others, even if all
-// that are absent were sound, nobody can claim anything; nor after recovery_wait, if no member that
-// is present is sound. Then the longest log among those that have one begins a new generation, and
-// whoever was absent is refused until its disk is wiped. That is the one case in which acknowledged
-// writes may be lost, and it is said loudly. Anything else (one is sound, one recovers, one stays
-// away) is for an operator to decide: GenerationForced.
+// If all members are present and fewer than a majority are sound, nobody can claim anything. Those
+// who are absent are waited for up to recovery_wait, as they may hold what the others lost; then
+// nobody can claim anything if none that is present is sound, or if there would be no sound
+// majority even with all that are absent. The longest log among those that have one begins a new
+// generation, and whoever was absent is refused until its disk is wiped. That is the one case in
+// which acknowledged writes may be lost, and it is said loudly. Anything else (one of three is
+// sound, one recovers, one stays away) is for an operator to decide: GenerationForced.
 #pragma once
 
 #include <cstddef>

@@ -70,6 +70,9 @@ struct ReadSnapshot {
   wire::SnapshotId wanted;
   std::uint64_t offset = 0;
   std::size_t bytes_max = 0;
+  // Its index must be committed: without this peer nothing more can be. (The newest snapshot on
+  // disk always is, and the log goes on behind it.) Otherwise it may be of any applied index.
+  bool must_be_committed = false;
 };
 
 struct Send {

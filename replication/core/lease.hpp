@@ -30,10 +30,8 @@ class Promise {
   }
   // Frees it if it was given for `round` of `term` or an earlier one: a release that comes late
   // must not free what was promised since.
-  bool release(Term term, std::uint64_t round, bool any_round = false) {
-    if (term != term_ || (round_ > round && !any_round)) return false;
-    until_ = kLongAgo;
-    return true;
+  void release(Term term, std::uint64_t round, bool any_round = false) {
+    if (term == term_ && (round_ <= round || any_round)) until_ = kLongAgo;
   }
   MonoTime until() const { return std::max(until_, floor_); }
   bool holds(MonoTime now) const { return now < until(); }

@@ -2,8 +2,8 @@
 // where the logs agree, then entries in a pipeline bounded by a window, from the backlog or from
 // disk, or a snapshot if the log does not reach back that far.
 //
-// Invariant: `match` never goes backwards while a link lasts; it counts towards commitment only
-// while the peer's claim is sound.
+// Invariant: `match` never goes backwards while a link lasts, unless a peer that is recovering says
+// that it discarded its log; it counts towards commitment only while the peer's claim is sound.
 #pragma once
 
 #include <algorithm>

@@ -194,9 +194,10 @@ void Replica::on_received(const Received& received) {
         } else if constexpr (std::is_same_v<T, wire::TakeOver>) {
           on_take_over(from, body);
         } else if constexpr (std::is_same_v<T, wire::Release>) {
-          if (from == primary_ &&
-              promise_.release(term_, body.round, HF_BUG(config_, kReleaseByOldHandOver)))
-            judge_kept_vote();
+          // A vote request that was kept is judged in `finish`, if nothing else forbids it: what a
+          // former life promised is not released.
+          if (from == primary_)
+            promise_.release(term_, body.round, HF_BUG(config_, kReleaseByOldHandOver));
         } else if constexpr (std::is_same_v<T, wire::HeartbeatReply>) {
           if (role_ == Role::kPrimary) on_heartbeat_reply(*peer, body);
         } else if constexpr (std::is_same_v<T, wire::AppendReply>) {
@@ -251,7 +252,6 @@ void Replica::on_record_saved(WriteNumber write) {
   if (is_clearing_mark_) {
     is_clearing_mark_ = false;
     claim_ = wire::Claim::kSound;
-    may_discard_ = false;
     note(false,
          fmt::format("recovered node={} last={}", config_.self.value, log_.last_index().value));
   }
@@ -385,7 +385,7 @@ void Replica::become_replica(NodeId primary) {
   if (primary != primary_ || was_primary) suspicion_.suspect();
   primary_ = primary;
   verified_ = {};
-  primary_commit_ = {};
+  primary_commit_ = primary_last_ = {};
   acknowledgement_due_ = false;
   acknowledged_ = {};
   assembly_.reset();

@@ -149,7 +149,7 @@ class Replica {
   void on_fragment(NodeId from, const wire::AppendFragment& fragment);
   void on_take_over(NodeId from, const wire::TakeOver& take_over);
   bool take_entries(const wire::AppendEntries& append);
-  void reject_append(NodeId from, LogIndex hint);
+  void reject_append(NodeId from, LogIndex previous, LogIndex hint);
   void acknowledge(NodeId to);
   void learn_commit(LogIndex commit);
   void contradiction(LogIndex at);
@@ -180,6 +180,7 @@ class Replica {
   // replica_snapshot.cpp
   void begin_snapshot(PeerProgress& peer);
   void feed_snapshot(PeerProgress& peer);
+  std::size_t streaming_members() const;
   void on_snapshot_read(const SnapshotRead& read);
   void on_snapshot_unavailable(NodeId peer);
   void on_snapshot_reply(PeerProgress& peer, const wire::SnapshotReply& reply);
@@ -241,6 +242,7 @@ class Replica {
   // As a replica of a primary; all of it of the present term.
   LogIndex verified_;  // agrees with the primary's log up to here
   LogIndex primary_commit_;
+  LogIndex primary_last_;  // as of its last heartbeat
   bool acknowledgement_due_ = false;
   LogIndex acknowledged_;  // last told
   std::optional<EntryAssembly> assembly_;
@@ -264,7 +266,6 @@ class Replica {
   RecoveryMark mark_;
   MonoTime next_status_ = kLongAgo;
   std::uint64_t pending_generation_ = 0;  // that a victory begins
-  bool may_discard_ = false;  // a newer generation may contradict what was committed here
   bool refused_noted_ = false;
 };
 

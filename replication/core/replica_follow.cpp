@@ -32,6 +32,7 @@ void Replica::on_heartbeat(NodeId from, const wire::Heartbeat& heartbeat) {
     become_recovering("log_shorter_than_acknowledged");
   if (claim_ == wire::Claim::kRecovering && mark_.term != term_)
     mark_ = {term_, heartbeat.last_index};
+  primary_last_ = std::max(primary_last_, heartbeat.last_index);
   learn_commit(heartbeat.commit);
   const Duration lease{static_cast<std::int64_t>(
       std::min<std::uint64_t>(heartbeat.lease_us, static_cast<std::uint64_t>(kLeaseMax.us)))};
@@ -49,13 +50,19 @@ void Replica::on_heartbeat(NodeId from, const wire::Heartbeat& heartbeat) {
 
 void Replica::on_append(NodeId from, wire::AppendEntries append) {
   if (!follow(from)) return;
-  if (append.prev_index > log_.last_index()) return reject_append(from, log_.last_index());
-  if (append.prev_index < log_.base_index()) return reject_append(from, log_.base_index());
+  const LogIndex previous = append.prev_index;
+  if (previous > log_.last_index()) return reject_append(from, previous, log_.last_index());
+  if (previous < log_.base_index()) {
+    // What is not known by entry any more is committed: every primary has it.
+    if (primary_last_ < log_.base_index() && primary_last_.value != 0)
+      return contradiction(log_.base_index());
+    return reject_append(from, previous, log_.base_index());
+  }
   const Term own = *log_.term_at(append.prev_index);
   if (own != append.prev_term && !HF_BUG(config_, kForgetTruncation)) {
     if (append.prev_index <= commit_) return contradiction(append.prev_index);
     const LogIndex before{append.prev_index.value - 1};
-    return reject_append(from, log_.last_with_term_at_most(before, append.prev_term));
+    return reject_append(from, previous, log_.last_with_term_at_most(before, append.prev_term));
   }
   const LogIndex verified_before = verified_;
   if (!take_entries(append)) return;
@@ -137,10 +144,12 @@ void Replica::on_fragment(NodeId from, const wire::AppendFragment& fragment) {
   on_append(from, std::move(append));
 }
 
-void Replica::reject_append(NodeId from, LogIndex hint) {
+void Replica::reject_append(NodeId from, LogIndex previous, LogIndex hint) {
   wire::AppendReply reply;
+  reply.received = previous;
   reply.hint_index = hint;
-  reply.hint_term = log_.term_at(hint).value_or(Term{});
+  // At the base it is for us to say whether the terms agree.
+  reply.hint_term = hint == log_.base_index() ? term_ : log_.term_at(hint).value_or(Term{});
   reply.claim = claim_;
   send(from, reply);
 }
@@ -165,10 +174,11 @@ void Replica::learn_commit(LogIndex commit) {
 }
 
 // The primary has another entry where this member holds a committed one. Where a failover may lose
-// writes, that is their loss; anywhere else a promise was broken, and this member keeps what it
-// has.
+// writes, that is their loss; so it is after a new generation for a recovering member, which claims
+// nothing. Anywhere else a promise was broken, and this member keeps what it has.
 void Replica::contradiction(LogIndex at) {
-  if (config_.failover == Failover::kUnilateral || may_discard_) return discard_all();
+  if (config_.failover == Failover::kUnilateral || claim_ == wire::Claim::kRecovering)
+    return discard_all();
   note(true, fmt::format("contradiction: primary {} of term {} has another entry at {}, which is "
                          "committed here (commit={}); this node takes nothing from it",
                          primary_.value, term_.value, at.value, commit_.value));
@@ -186,7 +196,7 @@ void Replica::discard_all() {
   assembly_.reset();
   drop_incoming();
   if (claim_ == wire::Claim::kSound) become_recovering("discarded");
-  reject_append(primary_, {});
+  reject_append(primary_, {}, {});
 }
 
 void Replica::on_take_over(NodeId from, const wire::TakeOver& take_over) {

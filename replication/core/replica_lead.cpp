@@ -107,12 +107,29 @@ void Replica::on_append_reply(PeerProgress& peer, const wire::AppendReply& reply
       peer.on_fragments(reply.fragment_bytes, awake_.now());
     return;
   }
-  if (peer.feed == Feed::kSnapshot || reply.hint_index < peer.match) return;
+  if (peer.feed == Feed::kSnapshot) return;
+  if (reply.hint_index < peer.match) {
+    // From before they agreed, and late; or the peer has discarded what it had, and says so.
+    if (reply.claim == wire::Claim::kSound) return;
+    peer.match = reply.hint_index;
+  }
+  // An answer to another probe than the last one is late, or a double.
+  if (peer.feed == Feed::kProbe &&
+      (!peer.probe_sent || reply.received.value + 1 != peer.next.value) &&
+      reply.hint_index.value + 1 >= peer.next.value)
+    return;
   if (reply.hint_index < log_.base_index()) return begin_snapshot(peer);
   // The newest entry that both may hold: nothing of a later term than the hint's can be there.
   const LogIndex agreed =
       log_.last_with_term_at_most(std::min(reply.hint_index, log_.last_index()), reply.hint_term);
-  peer.to_probe({std::max(agreed, peer.match).value + 1});
+  const LogIndex next{std::max(agreed, peer.match).value + 1};
+  // The same again would be refused again: it waits for the patience of tick_primary.
+  const bool is_new = peer.feed != Feed::kProbe || next != peer.next;
+  peer.to_probe(next);
+  if (!is_new) {
+    peer.probe_sent = true;
+    peer.probe_at = awake_.now();
+  }
 }
 
 void Replica::send_heartbeats() {

@@ -26,7 +26,12 @@ void Replica::poll_statuses() {
 void Replica::judge_blank() {
   if (!board_.all_answered()) return;
   if (board_.all_empty()) {
-    if (!config_.bootstrap && !peers_.empty() && !board_.any_sound()) return;
+    if (!config_.bootstrap && !peers_.empty() && !board_.any_sound()) {
+      if (!refused_noted_) note(true, "all disks are empty: waits to be told to begin a cluster");
+      refused_noted_ = true;
+      return;
+    }
+    refused_noted_ = false;
     claim_ = wire::Claim::kSound;
     generation_ = std::max<std::uint64_t>(1, board_.highest_generation());
     save_record();
@@ -116,7 +121,6 @@ void Replica::begin_generation() {
 void Replica::adopt_generation(std::uint64_t generation) {
   note(true, fmt::format("generation {} was begun: this node follows it", generation));
   generation_ = generation;
-  may_discard_ = true;
   refused_noted_ = false;
   if (role_ != Role::kReplica || primary_.value != 0) become_replica({});
   verified_ = {};

@@ -27,11 +27,27 @@ void Replica::begin_snapshot(PeerProgress& peer) {
 
 void Replica::feed_snapshot(PeerProgress& peer) {
   OutgoingSnapshot& snapshot = peer.snapshot;
+  // What is not committed is not installed; if the commitment waits for this very peer, that would
+  // be never.
+  const bool must_be_committed = streaming_members() < quorum();
+  if (must_be_committed && snapshot.id.index > commit_ && !snapshot.is_reading) {
+    snapshot = {};
+    snapshot.moved_at = awake_.now();
+  }
   if (snapshot.is_reading || snapshot.is_all_sent ||
       snapshot.sent_bytes - snapshot.acknowledged_bytes >= config_.window_bytes)
     return;
   snapshot.is_reading = true;
-  out_->read_snapshot.push_back({peer.id, snapshot.id, snapshot.sent_bytes, config_.message_bytes});
+  out_->read_snapshot.push_back(
+      {peer.id, snapshot.id, snapshot.sent_bytes, config_.message_bytes, must_be_committed});
+}
+
+// Members whose acknowledgement of the last entry will come without a snapshot.
+std::size_t Replica::streaming_members() const {
+  std::size_t count = 1;
+  for (const PeerProgress& peer : peers_)
+    if (peer.is_connected && peer.counts() && peer.feed == Feed::kStream) ++count;
+  return count;
 }
 
 void Replica::on_snapshot_read(const SnapshotRead& read) {

@@ -32,9 +32,13 @@ TEST_CASE("entries that follow are appended and acknowledged when they are persi
   replica.holds_disk = true;
   replica.hears(1, entries_after(10, 1, 4, 3));
   CHECK(replica->last_index() == LogIndex{13});
-  CHECK_FALSE(replica.said<AppendReply>(1));
+  // That the entries before them agree is a fact already, and worth telling.
+  REQUIRE(replica.said<AppendReply>(1));
+  CHECK(replica.said<AppendReply>(1)->received == LogIndex{13});
+  CHECK(replica.said<AppendReply>(1)->persisted == LogIndex{10});
   REQUIRE(replica.effects().writes.size() == 1);
   CHECK(replica.effects().writes[0].entries.size() == 3);
+  replica.forget();
   replica.persists_write();
   REQUIRE(replica.said<AppendReply>(1));
   CHECK(replica.said<AppendReply>(1)->accepted);

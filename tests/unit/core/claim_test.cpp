@@ -216,21 +216,33 @@ TEST_CASE("when nobody can claim anything the longest log begins a new generatio
   }
 }
 
+namespace {
+
+// Whether a recovering member of `members` stands for a new generation while the last of them stays
+// away and the others answer with these claims. It must not before recovery_wait is over.
+bool stands_without_the_last(std::size_t members, const std::vector<Claim>& others) {
+  Member member = MemberBuilder().of(members).term(4).log_through(50).tail_in_doubt().build();
+  for (std::uint64_t peer = 2; peer <= members; ++peer) member.links({peer});
+  bool stood = false;
+  for (int i = 0; i < 320; ++i) {
+    member.passes(100);
+    for (std::size_t k = 0; k < others.size(); ++k) answers(member, k + 2, 4, others[k], 40, 1);
+    stood = stood || member->role() == Role::kCandidate;
+    if (i < 290) REQUIRE_FALSE(stood);
+  }
+  return stood;
+}
+
+}  // namespace
+
 TEST_CASE("who is absent is waited for, and given up only if nobody present is sound", "[claim]") {
-  const auto after_waiting = [](Claim claim) {
-    MemberBuilder builder;
-    builder.term(4).log_through(50).tail_in_doubt();
-    Member member = builder.build();
-    member.links({2, 3});
-    for (int i = 0; i < 320; ++i) {
-      member.passes(100);
-      answers(member, 2, 4, claim, 40, 1);
-      if (i < 290) REQUIRE(member->role() == Role::kReplica);
-    }
-    return member->role();
-  };
-  CHECK(after_waiting(Claim::kRecovering) == Role::kCandidate);
-  CHECK(after_waiting(Claim::kSound) == Role::kReplica);
+  CHECK(stands_without_the_last(3, {Claim::kRecovering}));
+  CHECK_FALSE(stands_without_the_last(3, {Claim::kSound}));
+}
+
+TEST_CASE("who is absent is given up if no majority could be sound even with them", "[claim]") {
+  CHECK(stands_without_the_last(5, {Claim::kSound, Claim::kRecovering, Claim::kRecovering}));
+  CHECK_FALSE(stands_without_the_last(5, {Claim::kSound, Claim::kSound, Claim::kRecovering}));
 }
 
 TEST_CASE("a recovering member follows a newer generation, a sound one refuses until it is wiped",

@@ -193,6 +193,13 @@ std::string Cluster::describe(std::size_t number) const {
       replica.generation() > 1 ? fmt::format(" generation={}", replica.generation()) : "");
 }
 
+std::string Cluster::stories() const {
+  std::string all;
+  for (std::size_t i = 1; i <= nodes_.size(); ++i)
+    all += fmt::format("node {}: {}\n{}", i, describe(i), nodes_[i - 1].story);
+  return all;
+}
+
 std::string Cluster::run(const std::string& command) {
   std::istringstream words(command);
   std::string verb;

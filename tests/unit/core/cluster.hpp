@@ -20,6 +20,8 @@ class Cluster {
 
   // Carries out one command; the answer is what stands behind `->`.
   std::string run(const std::string& command);
+  // What every member noted so far, for a test that fails.
+  std::string stories() const;
 
  private:
   struct Disk {

@@ -212,6 +212,12 @@ class MemberBuilder {
     start_.record.recovering = true;
     return *this;
   }
+  // Entries are on disk only, none of them in memory.
+  MemberBuilder& log_not_in_memory() {
+    on_disk = std::move(start_.tail);
+    start_.tail.clear();
+    return *this;
+  }
   Start& start() { return start_; }
   Member build() const {
     Member member(config, start_);
@@ -220,6 +226,7 @@ class MemberBuilder {
     return member;
   }
   Config config;
+  std::vector<log::Entry> on_disk;  // what log_not_in_memory took
 
  private:
   Start start_;
@@ -244,6 +251,14 @@ inline Member elected_primary(const MemberBuilder& builder = MemberBuilder()) {
         peer.value,
         wire::AppendReply{
             true, member->last_index(), member->last_index(), {}, {}, 0, wire::Claim::kSound});
+  }
+  // It serves when it has applied all of former terms, for which it may have to read its log.
+  const std::vector<ReadLog> reads = member.effects().read_log;
+  for (const ReadLog& read : reads) {
+    LogRead answer{read.number, {}};
+    for (const log::Entry& entry : builder.on_disk)
+      if (entry.index >= read.from && entry.index < read.to) answer.entries.push_back(entry);
+    member.happens(answer);
   }
   REQUIRE(member->accepts_entries());
   member.forget();

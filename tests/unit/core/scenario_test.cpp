@@ -44,7 +44,12 @@ void run_dialogue(const std::filesystem::path& path) {
     }
     REQUIRE(cluster);
     const std::string answer = cluster->run(command);
-    REQUIRE(answer == (arrow == std::string::npos ? "" : trimmed(line.substr(arrow + 2))));
+    const std::string expected = arrow == std::string::npos ? "" : trimmed(line.substr(arrow + 2));
+    if (answer != expected) {
+      INFO(cluster->stories());
+      CHECK(answer == expected);
+      return;  // what follows would only follow from it
+    }
   }
 }
 
