@@ -52,6 +52,7 @@ class Checker {
   void on_generation(std::size_t node, bool may_lose, LogIndex first,
                      const std::vector<EntryFact>& log);
 
+  Term newest_term() const { return primaries_.empty() ? Term{} : primaries_.rbegin()->first; }
   LogIndex committed_last() const { return {committed_.size()}; }
   const EntryFact* committed(LogIndex index) const {
     return index.value >= 1 && index.value <= committed_.size() ? &committed_[index.value - 1]

@@ -201,7 +201,7 @@ void RegisterNode::carry_out() {
 void RegisterNode::check_generation() {
   if (replica_.generation() <= generation_) return;
   generation_ = replica_.generation();
-  if (replica_.role() == core::Role::kPrimary)
+  if (replica_.role() == core::Role::kPrimary && replica_.term() >= around_.checker.newest_term())
     around_.checker.on_generation(number_, around_.may_lose_data(), first_, facts_);
 }
 
@@ -389,6 +389,7 @@ void RegisterNode::send_snapshots() {
     if (!outgoing || wire::SnapshotId{outgoing->index, outgoing->term} != read.wanted) {
       // What is executed but not submitted yet is in no log.
       outgoing = proposals_.empty() ? state_ : undo_[undo_.size() - proposals_.size()];
+      if (read.must_be_committed && !undo_.empty()) outgoing = undo_.front();
       offset = 0;
     }
     const std::string bytes = to_bytes(*outgoing);

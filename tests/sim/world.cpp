@@ -188,7 +188,9 @@ bool World::may_lose_disk(std::size_t number) {
   settle_doubts();
   std::size_t in_doubt = 1;
   for (std::size_t i = 0; i < hosts_.size(); ++i)
-    if (i != number && hosts_[i]->in_doubt) ++in_doubt;
+    if (i != number && (hosts_[i]->in_doubt || !hosts_[i]->record_disk->state().is_there ||
+                        hosts_[i]->record_disk->state().record.recovering))
+      ++in_doubt;
   // Before a majority has written anything, nobody can tell what was lost.
   return checker_.committed_last().value > 0 && in_doubt <= (hosts_.size() - 1) / 2;
 }
