@@ -146,6 +146,7 @@ int serve(config::LoadOutcome loaded) {
   ProcessHost host(loaded.config_path, figures);
   asio::io_context io(1);
   node::Node node(std::move(loaded.options), seed, run_id, net::sample_clocks(), host);
+  node.state().keyspace.set_return_to_system(return_to_system);
   // The wake-up is posted before there is a server only if nothing runs the loop yet.
   net::Server* loop = nullptr;
   std::unique_ptr<LogPort> log_port;

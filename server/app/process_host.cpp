@@ -1,6 +1,7 @@
 #include "server/app/process_host.hpp"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -33,6 +34,10 @@ std::string executable_path() {
 }
 
 }  // namespace
+
+void return_to_system(void* begin, std::size_t byte_count) {
+  madvise(begin, byte_count, MADV_DONTNEED);
+}
 
 ProcessHost::ProcessHost(std::string config_path, const net::NetFigures& net)
     : config_path_(std::move(config_path)), net_(net) {}

@@ -9,6 +9,9 @@
 
 namespace holdfast::app {
 
+// Whole pages; their content is lost, the addresses stay.
+void return_to_system(void* begin, std::size_t byte_count);
+
 class ProcessHost : public commands::Host {
  public:
   ProcessHost(std::string config_path, const net::NetFigures& net);

@@ -1,8 +1,10 @@
 #include "server/keyspace/entry_heap.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstdlib>
 #include <new>
+#include <utility>
 
 #include "base/check.hpp"
 #include "base/prefetch.hpp"
@@ -63,7 +65,7 @@ struct EntryHeap::Page {
   std::uint16_t capacity;          // blocks that fit
   std::uint16_t relist_below;      // falling below this, it belongs into another list
   std::uint8_t size_class;
-  std::uint8_t fullness;  // which list of its class it is in; kUnlisted: none
+  std::uint8_t fullness;  // which list of its class it is in, or one of those below
   Page* previous;
   Page* next;
 };
@@ -74,13 +76,19 @@ struct EntryHeap::Region {
 
 namespace {
 constexpr std::uint8_t kUnlisted = 255;
-}
+constexpr std::uint8_t kMarked = 254;  // for evacuation; in no list
+// What the system gives and takes; the beginning of a region holds its descriptors.
+constexpr std::size_t kSystemPageBytes = 4096;
+// Of all resident pages: so many empty ones are kept.
+constexpr std::size_t kEmptyPagesKeptShare = 16;
+constexpr std::size_t kEmptyPagesKeptMin = 16;
+}  // namespace
 
-EntryHeap::Region* EntryHeap::region_of(void* block) {
+EntryHeap::Region* EntryHeap::region_of(const void* block) {
   return reinterpret_cast<Region*>(reinterpret_cast<std::uintptr_t>(block) & ~(kRegionBytes - 1));
 }
 
-EntryHeap::Page* EntryHeap::page_of(void* block) {
+EntryHeap::Page* EntryHeap::page_of(const void* block) {
   const auto offset = reinterpret_cast<std::uintptr_t>(block) & (kRegionBytes - 1);
   return &region_of(block)->pages[offset / kPageBytes];
 }
@@ -114,6 +122,24 @@ void EntryHeap::free(void* block, std::size_t size_bytes) {
   used_bytes_ -= usable_bytes(size_bytes);
   large_bytes_ -= usable_bytes(size_bytes);
   std::free(block);
+}
+
+std::size_t EntryHeap::return_pages(std::size_t) {
+  return 0;
+}
+
+bool EntryHeap::mark_for_evacuation(std::size_t) {
+  evacuates_all_ = true;
+  return false;
+}
+
+bool EntryHeap::must_move(const void*, std::size_t) const {
+  return evacuates_all_;
+}
+
+bool EntryHeap::end_evacuation(std::size_t) {
+  evacuates_all_ = false;
+  return false;
 }
 
 #else
@@ -158,6 +184,61 @@ void EntryHeap::free(void* block, std::size_t size_bytes) {
   *static_cast<void**>(block) = page->free_blocks;
   page->free_blocks = block;
   if (--page->used < page->relist_below) free_slow(page);
+}
+
+std::size_t EntryHeap::return_pages(std::size_t pages_max) {
+  std::size_t returned = 0;
+  for (; returned < pages_max; ++returned) {
+    if (empty_pages_ <= std::max(kEmptyPagesKeptMin, resident_pages_ / kEmptyPagesKeptShare)) break;
+    Page* page = empty_;
+    empty_ = page->next;
+    --empty_pages_;
+    --resident_pages_;
+    page->next = returned_;
+    returned_ = page;
+    const std::size_t kept = page == region_of(page)->pages.data() ? kSystemPageBytes : 0;
+    if (return_to_system_ != nullptr) return_to_system_(start_of(page) + kept, kPageBytes - kept);
+  }
+  return returned;
+}
+
+bool EntryHeap::mark_for_evacuation(std::size_t pages_max) {
+  while (marking_class_ < kClasses.count) {
+    // A page that is taken away leaves less room by what was free in it, and wants room for what is
+    // used in it: a page's worth together. So this many of the emptiest fit into the others.
+    if (marking_left_ == 0) marking_left_ = sparse_quarters_[marking_class_] / 4;
+    for (std::size_t level = 0; level < kFullnessLevels && marking_left_ > 0; ++level) {
+      while (Page* page = partial_[marking_class_][level]) {
+        if (marking_left_ == 0) break;
+        if (pages_max-- == 0) return true;
+        --marking_left_;
+        unlist(page);
+        page->fullness = kMarked;
+        page->relist_below = 1;  // when it is empty
+        marked_.push_back(page);
+      }
+    }
+    marking_left_ = 0;
+    ++marking_class_;
+  }
+  return false;
+}
+
+bool EntryHeap::must_move(const void* block, std::size_t size_bytes) const {
+  return size_bytes <= kSmallBytesMax && page_of(block)->fullness == kMarked;
+}
+
+bool EntryHeap::end_evacuation(std::size_t pages_max) {
+  for (; pages_max > 0 && !marked_.empty(); --pages_max) {
+    Page* page = marked_.back();
+    marked_.pop_back();
+    if (page->fullness != kMarked) continue;
+    page->fullness = kUnlisted;
+    list(page);
+  }
+  if (!marked_.empty()) return true;
+  marking_class_ = 0;
+  return false;
 }
 
 #endif
@@ -207,6 +288,7 @@ void EntryHeap::free_slow(Page* page) {
   if (page->used == 0) {
     page->next = empty_;
     empty_ = page;
+    ++empty_pages_;
     return;
   }
   list(page);
@@ -217,6 +299,8 @@ void EntryHeap::list(Page* page) {
       (std::size_t{page->used} * kFullnessLevels - 1) / page->capacity;  // used in (0, capacity)
   page->fullness = static_cast<std::uint8_t>(level);
   page->relist_below = static_cast<std::uint16_t>(level * page->capacity / kFullnessLevels + 1);
+  sparse_quarters_[page->size_class] += kFullnessLevels - 1 - level;
+  sparse_quarters_total_ += kFullnessLevels - 1 - level;
   Page*& head = partial_[page->size_class][level];
   page->previous = nullptr;
   page->next = head;
@@ -225,25 +309,32 @@ void EntryHeap::list(Page* page) {
 }
 
 void EntryHeap::unlist(Page* page) {
-  if (page->fullness == kUnlisted) return;
+  const std::uint8_t level = std::exchange(page->fullness, kUnlisted);
+  if (level >= kFullnessLevels) return;
+  sparse_quarters_[page->size_class] -= kFullnessLevels - 1U - level;
+  sparse_quarters_total_ -= kFullnessLevels - 1U - level;
   if (page->next != nullptr) page->next->previous = page->previous;
   if (page->previous != nullptr) {
     page->previous->next = page->next;
   } else {
-    partial_[page->size_class][page->fullness] = page->next;
+    partial_[page->size_class][level] = page->next;
   }
-  page->fullness = kUnlisted;
 }
 
 EntryHeap::Page* EntryHeap::take_empty_page() {
   if (Page* page = empty_) {
     empty_ = page->next;
+    --empty_pages_;
+    return page;
+  }
+  ++resident_pages_;
+  if (Page* page = returned_) {
+    returned_ = page->next;
     return page;
   }
   if (newest_ == nullptr || fresh_page_ == kPagesPerRegion) add_region();
   Page* page = &newest_->pages[fresh_page_++];
   page->fullness = kUnlisted;
-  ++touched_pages_;
   return page;
 }
 

@@ -19,6 +19,7 @@
 #include "server/keyspace/entry_heap.hpp"
 #include "server/keyspace/function_ref.hpp"
 #include "server/keyspace/hash_value.hpp"
+#include "server/keyspace/heap_compactor.hpp"
 #include "server/keyspace/mutation.hpp"
 #include "server/keyspace/retire_ring.hpp"
 #include "server/keyspace/snapshot.hpp"
@@ -109,6 +110,16 @@ class Keyspace {
 
   // Merges sparse segments after mass deletion. True if something was done.
   bool compact_slice(std::size_t budget);
+  // Gives memory that many entries have left behind back to the system, in steps of about `units`
+  // entries; not while a snapshot runs. True: there is more to do.
+  bool return_memory_slice(std::size_t units) {
+    return snapshot_ == nullptr && compactor_.slice(databases_, units);
+  }
+  // See EntryHeap.
+  void set_return_to_system(EntryHeap::ReturnToSystem returns) {
+    heap_.set_return_to_system(returns);
+  }
+  HeapCompactor& compactor() { return compactor_; }
   // What the heap of entries holds beyond what is in use: used_bytes() and this are about what the
   // keyspace has in RSS.
   std::size_t slack_bytes() const {
@@ -162,6 +173,7 @@ class Keyspace {
   std::uint32_t access_clock_ = 0;
   KeyObserver* observer_ = nullptr;
   std::size_t compact_next_ = 0;
+  HeapCompactor compactor_{heap_};
 };
 
 }  // namespace holdfast::keyspace

@@ -40,7 +40,7 @@ inline bool is_expired(UnixMs expire_at, UnixMs now) {
 }
 
 // Where a key is, or would be. Valid until the next insert or erase by way of another locator, and
-// until a merge_slice that did something; using a stale one stops the process.
+// until a merge_slice or relocate that did something; using a stale one stops the process.
 struct Locator {
   Segment* segment = nullptr;
   std::uint32_t slot = 0;
@@ -54,6 +54,7 @@ class Table {
   using HashFunction = std::uint64_t (*)(std::uint64_t seed, std::string_view key);
   using EntryVisitor = FunctionRef<void(Entry*)>;
   using ScanVisitor = FunctionRef<void(Entry*, UnixMs)>;
+  using RelocationVisitor = FunctionRef<Entry*(Entry*)>;
   static constexpr int kCursorBits = 52;
 
   Table(EntryHeap& heap, std::uint64_t seed, int subdirectory_bits, HashFunction hash = key_hash);
@@ -102,6 +103,9 @@ class Table {
   // a sparse table a call may visit fewer or none, and still not be at the end. The visitor must
   // not change the table.
   std::uint64_t scan(std::uint64_t cursor, std::size_t count, ScanVisitor visit) const;
+  // The same walk for moving entries: the visitor returns the entry's new place, which holds the
+  // same bytes, or the entry. Locators are stale afterwards if one was moved.
+  std::uint64_t relocate(std::uint64_t cursor, std::size_t count, RelocationVisitor visit);
 
   // nullptr if there is none. All entries are about equally likely.
   Entry* random_entry(Random& random) const { return random_located(random, false, nullptr); }
@@ -162,6 +166,8 @@ class Table {
   bool halve_directory(Directory& directory);
   void release_directory(Directory& directory);
   void schedule(Segment& segment, UnixMs due);
+  template <typename Visit>
+  std::uint64_t walk(std::uint64_t cursor, std::size_t count, Visit visit) const;
   Entry* random_located(Random& random, bool expiring, UnixMs* expire_at) const;
 
   EntryHeap& heap_;

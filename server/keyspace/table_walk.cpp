@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/check.hpp"
+#include "base/prefetch.hpp"
 #include "server/keyspace/segment.hpp"
 #include "server/keyspace/table.hpp"
 #include "server/keyspace/table_layout.hpp"
@@ -30,7 +31,8 @@ std::uint64_t Table::position_behind(std::uint64_t position) const {
   return Segment::keep_top(position, bits) + (std::uint64_t{1} << (64 - bits));
 }
 
-std::uint64_t Table::scan(std::uint64_t cursor, std::size_t count, ScanVisitor visit) const {
+template <typename Visit>
+std::uint64_t Table::walk(std::uint64_t cursor, std::size_t count, Visit visit) const {
   constexpr int kShift = 64 - kCursorBits;
   if (cursor >> kCursorBits != 0) return 0;
   count = std::max<std::size_t>(count, 1);
@@ -40,7 +42,7 @@ std::uint64_t Table::scan(std::uint64_t cursor, std::size_t count, ScanVisitor v
   std::size_t visited = 0;
   std::uint64_t position = cursor << kShift;
   do {
-    const Segment& segment = *segment_of(position);
+    Segment& segment = *segment_of(position);
     if (segment.count() > 0) {
       const std::uint64_t from = segment.bits_of_hash(position);
       std::uint64_t last = std::uint64_t{1} << Segment::kStoredBits;  // no bits are equal to it
@@ -50,7 +52,7 @@ std::uint64_t Table::scan(std::uint64_t cursor, std::size_t count, ScanVisitor v
         const std::uint64_t bits = Segment::bits_of_slot(slot);
         if (bits < from) continue;
         if (visited >= count && bits != last) return segment.hash_from(bits) >> kShift;
-        visit(Segment::entry_of(slot), segment.expiry(at));
+        visit(segment, at);
         last = bits;
         ++visited;
       }
@@ -58,6 +60,27 @@ std::uint64_t Table::scan(std::uint64_t cursor, std::size_t count, ScanVisitor v
     position = position_behind(position);
   } while (position != 0 && visited < count && --segments_max > 0);
   return position >> kShift;
+}
+
+std::uint64_t Table::scan(std::uint64_t cursor, std::size_t count, ScanVisitor visit) const {
+  return walk(cursor, count, [&](const Segment& segment, std::uint32_t at) {
+    visit(Segment::entry_of(segment.slot(at)), segment.expiry(at));
+  });
+}
+
+std::uint64_t Table::relocate(std::uint64_t cursor, std::size_t count, RelocationVisitor visit) {
+  constexpr std::uint32_t kAhead = 8;
+  bool moved = false;
+  const std::uint64_t next = walk(cursor, count, [&](Segment& segment, std::uint32_t at) {
+    if (at + kAhead < segment.total()) prefetch(Segment::entry_of(segment.slot(at + kAhead)));
+    Entry* entry = Segment::entry_of(segment.slot(at));
+    Entry* place = visit(entry);
+    if (place == entry) return;
+    segment.replace(at, place);
+    moved = true;
+  });
+  if (moved) ++version_;
+  return next;
 }
 
 Entry* Table::random_located(Random& random, bool expiring, UnixMs* expire_at) const {

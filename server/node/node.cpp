@@ -384,7 +384,10 @@ bool Node::background(const TimePoint& sampled, std::size_t units, bool storage_
     more |= state_.keyspace.next_due() <= now.unix_ms;
   }
   more |= state_.keyspace.free_slice(committed(), units);
-  if (!more && expired == 0) state_.keyspace.compact_slice(kSegmentsPerCompaction);
+  if (!more && expired == 0) {
+    state_.keyspace.compact_slice(kSegmentsPerCompaction);
+    more |= state_.keyspace.return_memory_slice(units);
+  }
   return more;
 }
 

@@ -75,6 +75,7 @@ class Pair {
   Pair() : keyspace_(kDatabases, 42) {
     keyspace_.set_observer(&touches_);
     used_at_start_ = keyspace_.used_bytes();
+    keyspace_.compactor().set_gain_min_bytes(0);
   }
 
   void step(std::uint64_t choice) {
@@ -127,6 +128,7 @@ class Pair {
         break;
       default:
         keyspace_.compact_slice(1 + random_.below(300));
+        keyspace_.return_memory_slice(1 + random_.below(300));
         break;
     }
     RC_ASSERT(touches_.keys == expected_touches_);
