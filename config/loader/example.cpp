@@ -71,6 +71,8 @@ std::string format_yaml(const OptionRow& row, const Options& options) {
     for (const std::string& item : **list) items.push_back(quoted(item));
     return fmt::format("[{}]", fmt::join(items, ", "));
   }
+  if (const auto* percentiles = std::get_if<Percentiles*>(&field))
+    return fmt::format("[{}]", fmt::join((*percentiles)->values, ", "));
   if (const auto* limits = std::get_if<OutputBufferLimits*>(&field)) {
     return fmt::format("[{}, {}, {}]", output_limit("normal", (*limits)->normal),
                        output_limit("replica", (*limits)->replica),

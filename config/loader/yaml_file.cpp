@@ -131,7 +131,8 @@ class Reader {
     Options any;
     const Field field = option.row->field(any);
     const bool takes_list = std::holds_alternative<std::vector<std::string>*>(field) ||
-                            std::holds_alternative<OutputBufferLimits*>(field);
+                            std::holds_alternative<OutputBufferLimits*>(field) ||
+                            std::holds_alternative<Percentiles*>(field);
     if (!takes_list) {
       return complain(option.line, fmt::format("{}: must be one value, not a {}", path,
                                                value.IsSequence() ? "list" : "mapping"));

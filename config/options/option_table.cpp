@@ -129,6 +129,13 @@ constexpr OptionRow kTable[] = {
      .help = "Entries that the slow log keeps.",
      .field = [](Options& o) -> Field { return &o.slowlog.max_len; }},
 
+    {.path = "latency.tracking", .redis_name = "latency-tracking", .change = Change::kAnytime,
+     .help = "Count how long the calls of each command take, for INFO latencystats and LATENCY HISTOGRAM.",
+     .field = [](Options& o) -> Field { return &o.latency.tracking; }},
+    {.path = "latency.info_percentiles", .redis_name = "latency-tracking-info-percentiles", .change = Change::kAnytime,
+     .help = "Percentiles that INFO latencystats shows of each command; empty for none.",
+     .field = [](Options& o) -> Field { return &o.latency.info_percentiles; }},
+
     {.path = "log.level", .redis_name = "loglevel", .change = Change::kAnytime, .choices = kLogLevels,
      .help = "Least important messages that are logged.",
      .field = [](Options& o) -> Field { return &o.log.level; }},

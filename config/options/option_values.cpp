@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
 #include <type_traits>
 #include <utility>
 
@@ -136,6 +137,21 @@ Result<void> read(const OptionRow&, SnapshotSchedule& field, std::string_view te
   return {};
 }
 
+Result<void> read(const OptionRow& row, Percentiles& field, std::string_view text) {
+  Percentiles percentiles;
+  for (const std::string_view word : split(text, " ,\t")) {
+    double value = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    if (error != std::errc() || end != word.data() + word.size() || std::isnan(value))
+      return fail(fmt::format("Invalid {} parameters", row.redis_name));
+    if (value < 0 || value > 100)
+      return fail(fmt::format("{} parameters should sit between [0.0,100.0]", row.redis_name));
+    percentiles.values.push_back(value);
+  }
+  field = std::move(percentiles);
+  return {};
+}
+
 template <typename Enum>
 requires std::is_enum_v<Enum> Result<void> read(const OptionRow& row, Enum& field,
                                                 std::string_view text) {
@@ -180,6 +196,10 @@ std::string show(const OptionRow&, const SnapshotSchedule& field) {
   return text;
 }
 
+std::string show(const OptionRow&, const Percentiles& field) {
+  return fmt::format("{}", fmt::join(field.values, " "));
+}
+
 template <typename Enum>
 requires std::is_enum_v<Enum> std::string show(const OptionRow& row, Enum field) {
   return std::string(row.choices[static_cast<std::size_t>(field)]);
@@ -207,6 +227,7 @@ std::string describe_allowed(const OptionRow& row) {
   if (std::holds_alternative<std::vector<std::string>*>(field)) return "a list";
   if (std::holds_alternative<SnapshotSchedule*>(field))
     return "'<seconds> <changes>', repeated, or nothing";
+  if (std::holds_alternative<Percentiles*>(field)) return "numbers from 0 to 100, or nothing";
   if (std::holds_alternative<OutputBufferLimits*>(field)) {
     return "'<class> <hard limit> <soft limit> <soft seconds>', repeated, with the classes normal, "
            "replica, pubsub";

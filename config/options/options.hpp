@@ -39,6 +39,11 @@ struct SnapshotSchedule {
   std::vector<Rule> rules;
 };
 
+// Numbers from 0 to 100.
+struct Percentiles {
+  std::vector<double> values;
+};
+
 // Permission bits of a file, read and shown in octal.
 struct FileMode {
   std::uint32_t bits = 0;
@@ -146,6 +151,11 @@ struct SlowlogOptions {
   std::int64_t max_len = 128;
 };
 
+struct LatencyOptions {
+  bool tracking = true;
+  Percentiles info_percentiles{{50, 99, 99.9}};
+};
+
 struct LogOptions {
   LogLevel level = LogLevel::kNotice;
   std::string file;  // empty = standard error
@@ -163,6 +173,7 @@ struct Options {
   PersistenceOptions persistence;
   KeyspaceOptions keyspace;
   SlowlogOptions slowlog;
+  LatencyOptions latency;
   LogOptions log;
   DebugOptions debug;
 };

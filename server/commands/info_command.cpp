@@ -276,7 +276,25 @@ void errorstats_section(Facts& facts) {
   }
 }
 
-void latencystats_section(Facts&) {}
+void latencystats_section(Facts& facts) {
+  const config::LatencyOptions& options = facts.server.options.latency;
+  if (!options.tracking) return;
+  const auto& by_command = facts.server.statistics.by_command;
+  const auto add = [&](const CommandSpec& spec) {
+    const auto& latency = by_command[spec.number].latency;
+    if (latency == nullptr) return;
+    std::string shown;
+    for (const double percentile : options.info_percentiles.values) {
+      shown += fmt::format("{}p{}={:.3f}", shown.empty() ? "" : ",", percentile,
+                           latency->percentile_us(percentile));
+    }
+    facts.add(fmt::format("latency_percentiles_usec_{}", spec.name), shown);
+  };
+  for (const CommandSpec* spec : all_commands()) {
+    add(*spec);
+    for (const CommandSpec& subcommand : spec->subcommands) add(subcommand);
+  }
+}
 
 void cluster_section(Facts& facts) {
   facts.add("cluster_enabled", 0);

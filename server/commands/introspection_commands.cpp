@@ -129,14 +129,6 @@ void reply_command(resp::ReplyWriter& reply, const CommandSpec& spec) {
   for (const CommandSpec& subcommand : spec.subcommands) reply_command(reply, subcommand);
 }
 
-// "get" or "client|list".
-const CommandSpec* find_by_full_name(std::string_view name) {
-  const std::size_t bar = name.find('|');
-  const CommandSpec* spec = find_command(name.substr(0, bar));
-  if (spec == nullptr || bar == std::string_view::npos) return spec;
-  return find_subcommand(*spec, name.substr(bar + 1));
-}
-
 void command(CommandContext& ctx) {
   ctx.reply().array(all_commands().size());
   for (const CommandSpec* spec : all_commands()) reply_command(ctx.reply(), *spec);

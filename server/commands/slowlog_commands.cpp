@@ -1,6 +1,4 @@
-// SLOWLOG, and LATENCY in its empty forms: there is no latency monitor.
-#include <fmt/format.h>
-
+// SLOWLOG: what took long.
 #include <algorithm>
 
 #include "server/commands/container.hpp"
@@ -66,43 +64,6 @@ void slowlog_help(CommandContext& ctx) {
   reply_help(ctx, "SLOWLOG", kLines);
 }
 
-void latency_empty_array(CommandContext& ctx) {
-  ctx.reply().array(0);
-}
-void latency_histogram(CommandContext& ctx) {
-  ctx.reply().map(0);
-}
-void latency_reset(CommandContext& ctx) {
-  ctx.reply().integer(0);
-}
-
-void latency_graph(CommandContext& ctx) {
-  ctx.error(fmt::format("ERR No samples available for event '{}'", until_nul(ctx.argument(2))));
-}
-
-void latency_doctor(CommandContext& ctx) {
-  ctx.reply().verbatim(
-      "Latency events are not recorded by this server. SLOWLOG GET shows slow commands.\n");
-}
-
-void latency_help(CommandContext& ctx) {
-  static constexpr std::string_view kLines[] = {
-      "DOCTOR",
-      "    Show advice (there is none: latency events are not recorded).",
-      "GRAPH <event>",
-      "    Draw the samples of an event.",
-      "HISTOGRAM [COMMAND ...]",
-      "    Show the distribution of latencies by command (empty).",
-      "HISTORY <event>",
-      "    Show the samples of an event (empty).",
-      "LATEST",
-      "    Show the latest sample of each event (empty).",
-      "RESET [<event> ...]",
-      "    Remove samples.",
-  };
-  reply_help(ctx, "LATENCY", kLines);
-}
-
 constexpr std::uint32_t kSlowlogFlags = kAdmin | kLoading | kStale;
 
 const CommandSpec kSlowlog[] = {
@@ -112,23 +73,10 @@ const CommandSpec kSlowlog[] = {
     {"slowlog|reset", 2, kSlowlogFlags, {}, "", slowlog_reset},
 };
 
-const CommandSpec kLatency[] = {
-    {"latency|doctor", 2, kAdminFlags, {}, "", latency_doctor},
-    {"latency|graph", 3, kAdminFlags, {}, "", latency_graph},
-    {"latency|help", 2, kLoading | kStale, {}, "", latency_help},
-    {"latency|histogram", -2, kAdminFlags, {}, "", latency_histogram},
-    {"latency|history", 3, kAdminFlags, {}, "", latency_empty_array},
-    {"latency|latest", 2, kAdminFlags, {}, "", latency_empty_array},
-    {"latency|reset", -2, kAdminFlags, {}, "", latency_reset},
-};
-
 }  // namespace
 
 std::span<const CommandSpec> slowlog_subcommands() {
   return kSlowlog;
-}
-std::span<const CommandSpec> latency_subcommands() {
-  return kLatency;
 }
 
 }  // namespace holdfast::commands

@@ -4,8 +4,12 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "server/commands/host.hpp"
+#include "server/commands/latency_histogram.hpp"
 
 namespace holdfast::commands {
 
@@ -14,6 +18,14 @@ struct CommandStatistics {
   std::uint64_t microseconds = 0;
   std::uint64_t rejected = 0;  // refused before it ran (arity, authentication, memory)
   std::uint64_t failed = 0;    // ran and answered an error
+  std::unique_ptr<LatencyHistogram> latency;  // from the first call on that is tracked
+
+  void note_duration(std::int64_t duration_us, bool tracked) {
+    microseconds += static_cast<std::uint64_t>(duration_us);
+    if (!tracked) return;
+    if (latency == nullptr) latency = std::make_unique<LatencyHistogram>();
+    latency->record(duration_us);
+  }
 };
 
 struct Statistics {

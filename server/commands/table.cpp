@@ -87,6 +87,13 @@ const CommandSpec* find_subcommand(const CommandSpec& container, std::string_vie
   return nullptr;
 }
 
+const CommandSpec* find_by_full_name(std::string_view name) {
+  const std::size_t bar = name.find('|');
+  const CommandSpec* spec = find_command(name.substr(0, bar));
+  if (spec == nullptr || bar == std::string_view::npos) return spec;
+  return find_subcommand(*spec, name.substr(bar + 1));
+}
+
 std::span<const CommandSpec* const> all_commands() {
   return command_index().sorted();
 }

@@ -15,6 +15,8 @@ namespace holdfast::commands {
 // nullptr if there is no such command.
 const CommandSpec* find_command(std::string_view name);
 const CommandSpec* find_subcommand(const CommandSpec& container, std::string_view name);
+// "get", "client" or "client|list".
+const CommandSpec* find_by_full_name(std::string_view name);
 
 // All commands, sorted by name.
 std::span<const CommandSpec* const> all_commands();

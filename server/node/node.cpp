@@ -335,8 +335,8 @@ void Node::settle(Client& client, const CommandContext& ctx, std::size_t begin, 
 void Node::note_duration(Client& client, std::int64_t duration_us, const TimePoint& now) {
   const CommandSpec* spec = std::exchange(client.ran, nullptr);
   if (spec == nullptr) return;
-  state_.statistics.by_command[spec->number].microseconds +=
-      static_cast<std::uint64_t>(duration_us);
+  state_.statistics.by_command[spec->number].note_duration(duration_us,
+                                                           state_.options.latency.tracking);
   const std::int64_t threshold = state_.options.slowlog.slower_than_us;
   // EXEC says in COMMAND INFO that it is skipped, as in Redis, which times the commands in it one
   // by one. Nobody does here, and what a slow transaction did must show.

@@ -66,6 +66,31 @@ def test_info_values_move(server):
         assert have["errorstat_WRONGTYPE"] == "count=1" and have["errorstat_ERR"] == "count=2"
 
 
+def test_latencies_are_counted_by_command(server):
+    with server.connect(3) as connection:
+        connection.pipeline([["CONFIG", "RESETSTAT"], ["CONFIG", "SET", "latency-tracking", "yes"]])
+        connection.pipeline([["SET", "k", "v"]] * 40 + [["GET", "k"]])
+        shown = dict(map(tuple, connection.call("LATENCY", "HISTOGRAM", "set", "nosuch", "get", "config")))
+        assert sorted(shown) == [b"config|resetstat", b"config|set", b"get", b"set"] or \
+            sorted(shown) == [b"config|set", b"get", b"set"]  # a reset that clears itself
+        for name, calls in ((b"set", 40), (b"get", 1)):
+            assert isinstance(shown[name], Map)
+            fields = dict(map(tuple, shown[name]))
+            assert list(fields) == [b"calls", b"histogram_usec"] and fields[b"calls"] == calls
+            bounds = [tuple(pair) for pair in fields[b"histogram_usec"]]
+            assert {bound for bound, _ in bounds} <= {1, 2, 4, 8, 16, 33, 66, 132, 264, 528, 1056, 2113, 4227, 8454, 16908}
+            assert bounds == sorted(bounds) and bounds[-1][1] == calls
+        have = info(server, "latencystats")
+        assert re.fullmatch(r"p50=\d+\.\d{3},p99=\d+\.\d{3},p99\.9=\d+\.\d{3}", have["latency_percentiles_usec_set"])
+        connection.call("CONFIG", "SET", "latency-tracking", "no")
+        connection.call("GET", "k")
+        assert info(server, "latencystats") == {}
+        assert dict(map(tuple, connection.call("LATENCY", "HISTOGRAM", "get")[0][1]))[b"calls"] == 1
+        connection.call("CONFIG", "SET", "latency-tracking", "yes")
+        connection.call("CONFIG", "RESETSTAT")
+        assert connection.call("LATENCY", "HISTOGRAM", "get") == []
+
+
 def test_the_version_lets_drivers_use_what_is_there(server):
     version = tuple(map(int, info(server, "server")["redis_version"].split(".")))
     assert (7, 0, 0) <= version < (8, 0, 0)

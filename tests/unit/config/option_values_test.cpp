@@ -72,6 +72,22 @@ TEST_CASE("integers are taken in their range and refused with Redis's texts", "[
   });
 }
 
+TEST_CASE("percentiles are numbers from 0 to 100", "[config]") {
+  const char* const kBroken = "! Invalid latency-tracking-info-percentiles parameters";
+  const char* const kOutside =
+      "! latency-tracking-info-percentiles parameters should sit between [0.0,100.0]";
+  check({
+      {"latency-tracking-info-percentiles", "50 99 99.9", "50 99 99.9"},
+      {"latency-tracking-info-percentiles", "0 100, 99.95\t1e1", "0 100 99.95 10"},
+      {"latency-tracking-info-percentiles", "", ""},
+      {"latency-tracking-info-percentiles", "50 abc", kBroken},
+      {"latency-tracking-info-percentiles", "nan", kBroken},
+      {"latency-tracking-info-percentiles", "50x", kBroken},
+      {"latency-tracking-info-percentiles", "100.1", kOutside},
+      {"latency-tracking-info-percentiles", "50 -1", kOutside},
+  });
+}
+
 TEST_CASE("sizes take Redis's units and are shown in bytes", "[config]") {
   const char* const kNoSize = "! argument must be a memory value";
   check({
