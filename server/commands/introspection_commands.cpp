@@ -8,6 +8,7 @@
 
 #include "base/text.hpp"
 #include "server/commands/acl_categories.hpp"
+#include "server/commands/command_arguments.hpp"
 #include "server/commands/command_docs.hpp"
 #include "server/commands/command_facts.hpp"
 #include "server/commands/container.hpp"
@@ -154,10 +155,48 @@ void command_info(CommandContext& ctx) {
   }
 }
 
+void reply_arguments(resp::ReplyWriter& reply, const std::vector<CommandArgument>& arguments) {
+  reply.array(arguments.size());
+  for (const CommandArgument& one : arguments) {
+    const std::pair<std::string_view, std::string_view> texts[] = {
+        {"token", one.token}, {"since", one.since}, {"deprecated_since", one.deprecated_since}};
+    std::size_t fields = 2;
+    if (one.key_specification >= 0) ++fields;
+    for (const auto& [name, text] : texts) fields += text.empty() ? 0 : 1;
+    if (one.optional || one.multiple) ++fields;
+    if (!one.arguments.empty()) ++fields;
+    reply.map(fields);
+    reply.bulk("name");
+    reply.bulk(one.name);
+    reply.bulk("type");
+    reply.bulk(one.type);
+    if (one.key_specification >= 0) {
+      reply.bulk("key_spec_index");
+      reply.integer(one.key_specification);
+    }
+    for (const auto& [name, text] : texts) {
+      if (text.empty()) continue;
+      reply.bulk(name);
+      reply.bulk(text);
+    }
+    if (one.optional || one.multiple) {
+      reply.bulk("flags");
+      reply.set(one.optional && one.multiple ? 2 : 1);
+      if (one.optional) reply.simple("optional");
+      if (one.multiple) reply.simple("multiple");
+    }
+    if (!one.arguments.empty()) {
+      reply.bulk("arguments");
+      reply_arguments(reply, one.arguments);
+    }
+  }
+}
+
 void reply_documentation(resp::ReplyWriter& reply, const CommandSpec& spec) {
   const CommandDocs docs = docs_of(spec);
+  const std::vector<CommandArgument> arguments = command_arguments(spec);
   reply.bulk(spec.name);
-  reply.map(spec.subcommands.empty() ? 4 : 5);
+  reply.map(4 + (arguments.empty() ? 0 : 1) + (spec.subcommands.empty() ? 0 : 1));
   reply.bulk("summary");
   reply.bulk(docs.summary);
   reply.bulk("since");
@@ -166,6 +205,10 @@ void reply_documentation(resp::ReplyWriter& reply, const CommandSpec& spec) {
   reply.bulk(docs.group);
   reply.bulk("complexity");
   reply.bulk(docs.complexity);
+  if (!arguments.empty()) {
+    reply.bulk("arguments");
+    reply_arguments(reply, arguments);
+  }
   if (spec.subcommands.empty()) return;
   reply.bulk("subcommands");
   reply.map(spec.subcommands.size());

@@ -80,6 +80,32 @@ def test_key_specifications_and_tips(command, pair):
     check(pair, command, 3, FIELDS[7:])
 
 
+def documented_arguments(server, protocol):
+    """Of every command and subcommand, as they came (maps, sets and the kinds of strings included)."""
+    found = {}
+
+    def walk(documented):
+        for name, one in as_map(documented).items():
+            fields = as_map(one)
+            found[name.decode()] = fields.get(b"arguments")
+            walk(fields.get(b"subcommands", []))
+    with server.connect(protocol) as connection:
+        walk(connection.call("COMMAND", "DOCS"))
+    return found
+
+
+@pytest.mark.parametrize("protocol", (2, 3))
+def test_arguments_are_documented_as_in_redis(protocol, pair):
+    """Names, types, tokens, flags, versions: of every command that both have."""
+    redis, holdfast = (documented_arguments(server, protocol) for server in pair.both())
+    both = redis.keys() & holdfast.keys()
+    assert set(COMMANDS) <= both and sum(redis[name] is not None for name in both) > 90
+    wrong = [f"{name}: redis {redis[name]}, holdfast {holdfast[name]}" for name in sorted(both)
+             if repr(redis[name]) != repr(holdfast[name])]
+    if wrong:
+        pytest.fail("\n".join(wrong), pytrace=False)
+
+
 def test_all_forms_of_command_agree_with_each_other(server):
     """COMMAND, COMMAND COUNT, LIST, INFO and DOCS tell of the same commands."""
     count = server.call("COMMAND", "COUNT")

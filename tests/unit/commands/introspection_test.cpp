@@ -1,8 +1,11 @@
 #include <catch2/catch.hpp>
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "server/commands/acl_categories.hpp"
+#include "server/commands/command_arguments.hpp"
 #include "server/commands/command_docs.hpp"
 #include "server/commands/command_facts.hpp"
 #include "tests/unit/commands/fixture.hpp"
@@ -31,6 +34,64 @@ TEST_CASE("every command and subcommand is documented", "[introspection]") {
     CHECK_FALSE(docs.since.empty());
     CHECK_FALSE(docs.group.empty());
     CHECK_FALSE(docs.complexity.empty());
+  });
+}
+
+TEST_CASE("the notation of arguments is read whole", "[introspection]") {
+  const auto arguments = parse_arguments(
+      "key:key to:key1 ip:port!2.8.12 [EX=seconds:integer@2.6.12] [NX] "
+      "choice@7.0.0(A-B|pair{field value}...) [more:double]...");
+  REQUIRE(arguments.size() == 7);
+  CHECK(arguments[0].name == "key");
+  CHECK(arguments[0].type == "key");
+  CHECK(arguments[0].key_specification == 0);
+  CHECK(arguments[1].key_specification == 1);
+  CHECK(arguments[2].name == "ip:port");
+  CHECK(arguments[2].type == "string");
+  CHECK(arguments[2].deprecated_since == "2.8.12");
+  CHECK(arguments[2].key_specification == -1);
+  CHECK(arguments[3].token == "EX");
+  CHECK(arguments[3].name == "seconds");
+  CHECK(arguments[3].type == "integer");
+  CHECK(arguments[3].since == "2.6.12");
+  CHECK(arguments[3].optional);
+  CHECK(arguments[4].name == "nx");
+  CHECK(arguments[4].token == "NX");
+  CHECK(arguments[4].type == "pure-token");
+  CHECK(arguments[5].type == "oneof");
+  CHECK(arguments[5].since == "7.0.0");
+  CHECK_FALSE(arguments[5].optional);
+  REQUIRE(arguments[5].arguments.size() == 2);
+  CHECK(arguments[5].arguments[0].token == "A-B");
+  CHECK(arguments[5].arguments[1].type == "block");
+  CHECK(arguments[5].arguments[1].multiple);
+  REQUIRE(arguments[5].arguments[1].arguments.size() == 2);
+  CHECK(arguments[5].arguments[1].arguments[1].name == "value");
+  CHECK(arguments[6].optional);
+  CHECK(arguments[6].multiple);
+}
+
+TEST_CASE("a command that takes arguments documents them", "[introspection]") {
+  for_each_row([](const CommandSpec& spec) {
+    CAPTURE(spec.name);
+    const auto arguments = command_arguments(spec);
+    const int named = spec.name.find('|') == std::string_view::npos ? 1 : 2;
+    if (spec.arity == named) CHECK(arguments.empty());
+    // Redis documents none of these either.
+    if (spec.name.starts_with("command|getkeys") || !spec.subcommands.empty() ||
+        spec.handler == nullptr || spec.name == "cluster" || spec.name == "debug")
+      return;
+    if (spec.arity > named || -spec.arity > named) CHECK_FALSE(arguments.empty());
+    int keys = 0;
+    const std::function<void(const std::vector<CommandArgument>&)> count =
+        [&](const std::vector<CommandArgument>& some) {
+          for (const CommandArgument& one : some) {
+            keys += one.type == "key" ? 1 : 0;
+            count(one.arguments);
+          }
+        };
+    count(arguments);
+    CHECK((keys > 0) == (spec.keys.first > 0));
   });
 }
 
