@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "base/sha256.hpp"
 #include "server/commands/acl_categories.hpp"
 #include "server/commands/container.hpp"
 #include "server/commands/context.hpp"
@@ -13,8 +14,10 @@ namespace holdfast::commands {
 
 namespace {
 
-bool has_password(CommandContext& ctx) {
-  return !ctx.server().options.security.requirepass.empty();
+// Of the password, as Redis shows it; empty if there is none.
+std::string password_hash(CommandContext& ctx) {
+  const std::string& password = ctx.server().options.security.requirepass;
+  return password.empty() ? std::string() : sha256_hex(password);
 }
 
 void acl_cat(CommandContext& ctx) {
@@ -44,20 +47,21 @@ void acl_cat(CommandContext& ctx) {
   for (const std::string_view name : names) ctx.reply().bulk(name);
 }
 
-// The password is shown in no form; Redis shows its SHA-256.
 void acl_getuser(CommandContext& ctx) {
   if (ctx.argument(2) != "default") {
     ctx.reply().null();
     return;
   }
+  const std::string hash = password_hash(ctx);
   resp::ReplyWriter& reply = ctx.reply();
   reply.map(6);
   reply.bulk("flags");
-  reply.set(has_password(ctx) ? 1 : 2);
+  reply.set(hash.empty() ? 2 : 1);
   reply.bulk("on");
-  if (!has_password(ctx)) reply.bulk("nopass");
+  if (hash.empty()) reply.bulk("nopass");
   reply.bulk("passwords");
-  reply.array(0);
+  reply.array(hash.empty() ? 0 : 1);
+  if (!hash.empty()) reply.bulk(hash);
   reply.bulk("commands");
   reply.bulk("+@all");
   reply.bulk("keys");
@@ -69,9 +73,10 @@ void acl_getuser(CommandContext& ctx) {
 }
 
 void acl_list(CommandContext& ctx) {
+  const std::string hash = password_hash(ctx);
   ctx.reply().array(1);
-  ctx.reply().bulk(has_password(ctx) ? "user default on ~* &* +@all"
-                                     : "user default on nopass ~* &* +@all");
+  ctx.reply().bulk(
+      fmt::format("user default on {} ~* &* +@all", hash.empty() ? "nopass" : "#" + hash));
 }
 
 void acl_users(CommandContext& ctx) {

@@ -244,13 +244,20 @@ TEST_CASE("TIME is that of the event", "[server]") {
   CHECK(server.run({"TIME"}) == "*2\r\n" + bulk("1700000000") + bulk("42"));
 }
 
-TEST_CASE("ACL shows the one user, and no password", "[server]") {
+TEST_CASE("ACL shows the one user, and of the password its hash", "[server]") {
   config::Options options;
   options.security.requirepass = "secret";
   Server server(options);
+  const std::string hash = "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b";
   CHECK(server.run({"ACL", "WHOAMI"}) == bulk("default"));
-  CHECK(server.run({"ACL", "LIST"}) == "*1\r\n" + bulk("user default on ~* &* +@all"));
-  CHECK(server.run({"ACL", "GETUSER", "default"}).find("secret") == std::string::npos);
+  CHECK(server.run({"ACL", "LIST"}) ==
+        "*1\r\n" + bulk("user default on #" + hash + " ~* &* +@all"));
+  const std::string shown = server.run({"ACL", "GETUSER", "default"});
+  CHECK(shown.find(bulk("passwords") + "*1\r\n" + bulk(hash)) != std::string::npos);
+  CHECK(shown.find("nopass") == std::string::npos);
+  CHECK(shown.find("secret") == std::string::npos);
   CHECK(server.run({"ACL", "GETUSER", "nobody"}) == kNull);
   CHECK(server.run({"ACL", "CAT", "nosuch"}) == error("ERR Unknown category 'nosuch'"));
+  server.run({"CONFIG", "SET", "requirepass", ""});
+  CHECK(server.run({"ACL", "LIST"}) == "*1\r\n" + bulk("user default on nopass ~* &* +@all"));
 }
