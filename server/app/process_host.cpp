@@ -61,12 +61,13 @@ commands::HostFigures ProcessHost::figures() {
     figures.cpu_children_user_s = seconds(usage.ru_utime);
     figures.cpu_children_system_s = seconds(usage.ru_stime);
   }
+  if (getrusage(RUSAGE_THREAD, &usage) == 0) {
+    figures.cpu_loop_user_s = seconds(usage.ru_utime);
+    figures.cpu_loop_system_s = seconds(usage.ru_stime);
+  }
   figures.system_memory_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                                 static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  figures.input_bytes = net_.input_bytes;
-  figures.output_bytes = net_.output_bytes;
-  figures.connections_received = net_.connections_received;
-  figures.connections_rejected = net_.connections_rejected;
+  figures.network = net_;
   return figures;
 }
 

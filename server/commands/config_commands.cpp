@@ -45,14 +45,10 @@ void config_set(CommandContext& ctx) {
 
 void config_resetstat(CommandContext& ctx) {
   ServerState& server = ctx.server();
-  const HostFigures host = server.host.figures();
   Statistics fresh;
   fresh.by_command.resize(server.statistics.by_command.size());
   fresh.used_bytes_peak = server.keyspace.used_bytes();
-  fresh.input_bytes_before = host.input_bytes;
-  fresh.output_bytes_before = host.output_bytes;
-  fresh.connections_received_before = host.connections_received;
-  fresh.connections_rejected_before = host.connections_rejected;
+  fresh.network_before = server.host.figures().network;
   server.statistics = std::move(fresh);
   ctx.reply().ok();
 }

@@ -17,6 +17,16 @@
 
 namespace holdfast::commands {
 
+// Of all connections, since the start.
+struct NetworkCounters {
+  std::uint64_t input_bytes = 0;
+  std::uint64_t output_bytes = 0;
+  std::uint64_t reads = 0;   // from sockets that had something
+  std::uint64_t writes = 0;  // to sockets that took something
+  std::uint64_t connections_received = 0;
+  std::uint64_t connections_rejected = 0;
+};
+
 struct HostFigures {
   std::string os;  // "Linux 6.1.0 x86_64"
   std::string executable;
@@ -29,10 +39,9 @@ struct HostFigures {
   double cpu_system_s = 0;
   double cpu_children_user_s = 0;
   double cpu_children_system_s = 0;
-  std::uint64_t input_bytes = 0;
-  std::uint64_t output_bytes = 0;
-  std::uint64_t connections_received = 0;
-  std::uint64_t connections_rejected = 0;
+  double cpu_loop_user_s = 0;  // of the thread that runs the commands
+  double cpu_loop_system_s = 0;
+  NetworkCounters network;
 };
 
 class Host {

@@ -46,7 +46,9 @@ void server_section(Facts& facts) {
   facts.add("redis_mode", "standalone");
   facts.add("os", facts.host.os);
   facts.add("arch_bits", sizeof(void*) * 8);
+  facts.add("monotonic_clock", "POSIX clock_gettime");
   facts.add("multiplexing_api", "epoll");
+  facts.add("gcc_version", fmt::format("{}.{}.{}", __GNUC__, __GNUC_MINOR__, __GNUC_PATCHLEVEL__));
   facts.add("process_id", facts.host.process_id);
   facts.add("process_supervised", "no");
   facts.add("run_id", facts.server.run_id);
@@ -124,6 +126,11 @@ void memory_section(Facts& facts) {
       config::format_value(*config::find_by_path("memory.maxmemory_policy"), facts.server.options));
   facts.add("allocator_frag_ratio", fmt::format("{:.2f}", ratio(used + slack, used)));
   facts.add("allocator_frag_bytes", slack);
+  facts.add("allocator_rss_ratio", "1.00");  // what is active is resident
+  facts.add("allocator_rss_bytes", 0);
+  facts.add("rss_overhead_ratio", fmt::format("{:.2f}", ratio(resident, used + slack)));
+  facts.add("rss_overhead_bytes",
+            static_cast<std::int64_t>(resident) - static_cast<std::int64_t>(used + slack));
   facts.add("mem_fragmentation_ratio", fmt::format("{:.2f}", ratio(resident, used)));
   facts.add("mem_fragmentation_bytes",
             static_cast<std::int64_t>(resident) - static_cast<std::int64_t>(used));
@@ -182,6 +189,11 @@ void persistence_section(Facts& facts) {
   facts.zeros({"aof_last_cow_size", "module_fork_in_progress", "module_fork_last_cow_size"});
   if (state.enabled) {
     facts.add("aof_current_size", state.log_bytes);
+    facts.add("aof_base_size",
+              state.log_bytes - std::min(state.log_bytes, state.log_bytes_since_snapshot));
+    facts.zeros({"aof_pending_rewrite", "aof_buffer_length"});
+    facts.add("aof_pending_bio_fsync", state.log_synced_index < state.log_index_committed ? 1 : 0);
+    facts.add("aof_delayed_fsync", 0);
     facts.add("log_segments", state.log_segments);
     facts.add("log_last_index", facts.server.journal.last_index().value);
     facts.add("log_committed_index", state.log_index_committed);
@@ -195,20 +207,21 @@ void persistence_section(Facts& facts) {
 
 void stats_section(Facts& facts) {
   const Statistics& statistics = facts.server.statistics;
+  const NetworkCounters& network = facts.host.network;
+  const NetworkCounters& before = statistics.network_before;
   facts.add("total_connections_received",
-            facts.host.connections_received - statistics.connections_received_before);
+            network.connections_received - before.connections_received);
   facts.add("total_commands_processed", statistics.commands_processed);
   facts.add("instantaneous_ops_per_sec", statistics.operations_per_second);
-  facts.add("total_net_input_bytes", facts.host.input_bytes - statistics.input_bytes_before);
-  facts.add("total_net_output_bytes", facts.host.output_bytes - statistics.output_bytes_before);
+  facts.add("total_net_input_bytes", network.input_bytes - before.input_bytes);
+  facts.add("total_net_output_bytes", network.output_bytes - before.output_bytes);
   facts.zeros({"total_net_repl_input_bytes", "total_net_repl_output_bytes"});
   for (const std::string_view name :
        {"instantaneous_input_kbps", "instantaneous_output_kbps", "instantaneous_input_repl_kbps",
         "instantaneous_output_repl_kbps"}) {
     facts.add(name, "0.00");
   }
-  facts.add("rejected_connections",
-            facts.host.connections_rejected - statistics.connections_rejected_before);
+  facts.add("rejected_connections", network.connections_rejected - before.connections_rejected);
   facts.zeros({"sync_full", "sync_partial_ok", "sync_partial_err"});
   facts.add("expired_keys", statistics.expired_keys);
   facts.add("expired_stale_perc", "0.00");
@@ -225,8 +238,11 @@ void stats_section(Facts& facts) {
                "tracking_total_keys", "tracking_total_items", "tracking_total_prefixes",
                "unexpected_error_replies"});
   facts.add("total_error_replies", statistics.error_replies);
-  facts.zeros({"dump_payload_sanitizations", "io_threaded_reads_processed",
-               "io_threaded_writes_processed"});
+  facts.add("dump_payload_sanitizations", 0);
+  facts.add("total_reads_processed", network.reads - before.reads);
+  facts.add("total_writes_processed", network.writes - before.writes);
+  facts.zeros({"io_threaded_reads_processed", "io_threaded_writes_processed",
+               "reply_buffer_shrinks", "reply_buffer_expands"});
 }
 
 void replication_section(Facts& facts) {
@@ -249,6 +265,8 @@ void cpu_section(Facts& facts) {
   seconds("used_cpu_user", facts.host.cpu_user_s);
   seconds("used_cpu_sys_children", facts.host.cpu_children_system_s);
   seconds("used_cpu_user_children", facts.host.cpu_children_user_s);
+  seconds("used_cpu_sys_main_thread", facts.host.cpu_loop_system_s);
+  seconds("used_cpu_user_main_thread", facts.host.cpu_loop_user_s);
 }
 
 void modules_section(Facts&) {}
@@ -352,9 +370,10 @@ constexpr Section kSections[] = {
 bool is_wanted(CommandContext& ctx, const Section& section) {
   if (ctx.argument_count() == 1) return section.group == Group::kDefault;
   for (std::size_t i = 1; i < ctx.argument_count(); ++i) {
-    if (ctx.argument_is(i, section.name) || ctx.argument_is(i, "everything")) return true;
+    if (ctx.argument_is(i, section.name)) return true;
     if (ctx.argument_is(i, "default") && section.group == Group::kDefault) return true;
-    if (ctx.argument_is(i, "all") && section.name != "modules") return true;
+    // Redis's difference between these is what loaded modules add.
+    if (ctx.argument_is(i, "all") || ctx.argument_is(i, "everything")) return true;
   }
   return false;
 }

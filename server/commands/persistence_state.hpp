@@ -33,6 +33,7 @@ struct PersistenceState {
   std::uint64_t mutations_at_last_snapshot = 0;
 
   std::uint64_t log_bytes = 0;
+  std::uint64_t log_bytes_since_snapshot = 0;
   std::uint64_t log_segments = 0;
   std::uint64_t log_synced_index = 0;
   std::uint64_t log_fsyncs = 0;

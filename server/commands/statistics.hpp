@@ -41,10 +41,7 @@ struct Statistics {
   std::map<std::string, std::uint64_t> by_error;  // prefix ("ERR", "WRONGTYPE") -> count
 
   // What the host had counted at the last reset; shown is what came since.
-  std::uint64_t input_bytes_before = 0;
-  std::uint64_t output_bytes_before = 0;
-  std::uint64_t connections_received_before = 0;
-  std::uint64_t connections_rejected_before = 0;
+  NetworkCounters network_before;
 
   // Returns the peak, which never goes down but by CONFIG RESETSTAT.
   std::uint64_t note_used(std::uint64_t used_bytes) {

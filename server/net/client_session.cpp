@@ -151,9 +151,10 @@ void ClientSession::flush() {
     const std::size_t sent = count == 1 ? socket_.send(buffers[0], 0, error)
                                         : socket_.send(Gathered{buffers.data(), count}, 0, error);
     output.consume(sent);
-    server_.count_output(sent);
-    if (sent > 0)
+    if (sent > 0) {
+      server_.count_output(sent);
       client_->last_interaction_us = std::max(client_->last_interaction_us, server_.turn_us());
+    }
     if (error == asio::error::would_block || error == asio::error::try_again) {
       waiting_to_write_ = true;
       socket_.async_wait(Socket::wait_write,

@@ -52,6 +52,7 @@ Server::~Server() {
 
 void Server::count_input(std::size_t bytes) {
   figures_.input_bytes += bytes;
+  ++figures_.reads;
   turn_bytes_ += bytes;
 }
 

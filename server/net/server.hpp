@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "server/commands/host.hpp"
 #include "server/net/client_session.hpp"
 #include "server/node/node.hpp"
 #include "server/node/storage_port.hpp"
@@ -25,12 +26,7 @@
 namespace holdfast::net {
 
 // Figures that only the net knows, for INFO.
-struct NetFigures {
-  std::uint64_t input_bytes = 0;
-  std::uint64_t output_bytes = 0;
-  std::uint64_t connections_received = 0;
-  std::uint64_t connections_rejected = 0;
-};
+using NetFigures = commands::NetworkCounters;
 
 class Server {
  public:
@@ -65,7 +61,10 @@ class Server {
   void forget(ClientSession& session);
   void count_input(std::size_t bytes);
   void count_busy(MonoUs duration) { busy_us_ += duration; }
-  void count_output(std::size_t bytes) { figures_.output_bytes += bytes; }
+  void count_output(std::size_t bytes) {
+    figures_.output_bytes += bytes;
+    ++figures_.writes;
+  }
   void log_closed(const client::Client& client, std::string_view reason);
   // Budgets of one visit to one session.
   std::size_t requests_per_visit() const { return 128; }

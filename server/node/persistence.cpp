@@ -102,6 +102,7 @@ bool Persistence::drop_spent(std::size_t units) {
 void Persistence::show(const log::StorageFigures& figures) {
   commands::PersistenceState& shown = state_.persistence;
   shown.log_bytes = figures.log_bytes;
+  shown.log_bytes_since_snapshot = log_bytes_since_snapshot_;
   shown.log_segments = figures.log_segments;
   shown.log_synced_index = figures.synced_index;
   shown.log_fsyncs = figures.fsyncs;

@@ -40,6 +40,53 @@ def test_info_has_what_others_read(section, server):
     assert server.call("INFO", section).startswith(b"# " + section[:3].title().encode().replace(b"Cpu", b"CPU"))
 
 
+SECTION_WORDS = [[], ["default"], ["all"], ["everything"], ["ALL", "everything"], ["default", "latencystats"], ["all", "modules"],
+                 ["memory", "cpu", "keyspace"], ["cpu", "cpu"], ["modules"], ["Commandstats"], ["errorstats"], ["nosuch"],
+                 ["default", "nosuch"], ["persistence", "stats", "clients", "server", "replication", "cluster"]]
+
+
+@pytest.mark.parametrize("words", SECTION_WORDS, ids=" ".join)
+def test_info_shows_the_sections_that_redis_shows_in_its_order(words, pair):
+    titles = [re.findall(rb"^# (\w+)\r$", server.call("INFO", *words), re.M) for server in pair.both()]
+    assert titles[1] == titles[0]
+
+
+# What a server of its own kind has: there is no other library of atomics, and no file of a foreign kind.
+REDIS_ONLY = {"atomicvar_api"}
+
+
+def test_info_has_every_field_of_redis_in_its_section(pair):
+    def sections(server):
+        server.call("SET", "k", "v")
+        found, title = {}, None
+        for line in server.call("INFO", "default").decode().split("\r\n"):
+            if line.startswith("# "):
+                title = line[2:]
+            elif line and title not in ("Errorstats", "Keyspace"):
+                found.setdefault(title, []).append(line.split(":")[0])
+        return found
+    redis, holdfast = map(sections, pair.both())
+    for title, fields in redis.items():
+        missing = [name for name in fields if name not in holdfast[title] and name not in REDIS_ONLY]
+        assert not missing, title
+        ours = [name for name in holdfast[title] if name in fields]
+        assert ours == [name for name in fields if name in ours], f"{title}: the order"
+
+
+def test_reads_and_writes_are_counted(server):
+    with server.connect() as connection:
+        connection.call("CONFIG", "RESETSTAT")
+        before = info(server, "stats")
+        for _ in range(5):
+            connection.call("PING")
+        connection.pipeline([["PING"]] * 50)
+        after = info(server, "stats")
+    for name in ("total_reads_processed", "total_writes_processed"):
+        counted = int(after[name]) - int(before[name])
+        assert 6 <= counted < 30, name  # a pipeline is read and answered in one piece, or a few
+    assert info(server, "cpu").keys() >= {"used_cpu_sys_main_thread", "used_cpu_user_main_thread"}
+
+
 def test_info_default_has_every_section(server):
     headers = re.findall(rb"^# (\w+)\r$", server.call("INFO"), re.M)
     for section in (b"Server", b"Clients", b"Memory", b"Persistence", b"Stats", b"Replication", b"CPU", b"Cluster", b"Keyspace"):
