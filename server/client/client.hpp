@@ -49,7 +49,7 @@ struct WatchedKey {
   std::string key;
 };
 
-enum class ReplyMode : std::uint8_t { kOn, kOff, kSkipNext, kSkipping };
+enum class ReplyMode : std::uint8_t { kOn, kOff, kSkipping };
 
 // What the node asks net to do with the connection.
 enum class Fate : std::uint8_t {
@@ -74,6 +74,7 @@ struct Client {
   bool no_evict = false;
   bool no_touch = false;
   ReplyMode reply_mode = ReplyMode::kOn;
+  bool skips_next = false;  // CLIENT REPLY SKIP: the next request is not answered
   Fate fate = Fate::kOpen;
   std::string name;
   std::string library_name;
@@ -84,9 +85,9 @@ struct Client {
 
   MonoUs created_us;
   MonoUs last_interaction_us;
-  const commands::CommandSpec* last_command = nullptr;
-  const commands::CommandSpec* ran = nullptr;  // whose duration is still to be noted
-  bool awaits_snapshot = false;                // SAVE: answered when the snapshot is done
+  const commands::CommandSpec* last_command = nullptr;  // asked for, carried out or not
+  const commands::CommandSpec* ran = nullptr;           // whose duration is still to be noted
+  bool awaits_snapshot = false;                         // SAVE: answered when the snapshot is done
   bool held = false;  // a parsed request waits for the end of a CLIENT PAUSE
   std::uint64_t commands_processed = 0;
 };

@@ -42,12 +42,7 @@ bool is_killed(const client::Client& one) {
 }
 
 std::string line_of(CommandContext& ctx, const client::Client& one) {
-  std::string_view command = "NULL";
-  if (&one == &ctx.client()) {
-    command = ctx.spec().name;
-  } else if (one.last_command != nullptr) {
-    command = one.last_command->name;
-  }
+  const std::string_view command = one.last_command != nullptr ? one.last_command->name : "NULL";
   return describe_client(one, command, ctx.now().mono_us) + "\n";
 }
 
@@ -222,7 +217,7 @@ void client_reply(CommandContext& ctx) {
   } else if (ctx.argument_is(2, "off")) {
     mode = client::ReplyMode::kOff;
   } else if (ctx.argument_is(2, "skip")) {
-    if (mode != client::ReplyMode::kOff) mode = client::ReplyMode::kSkipNext;
+    if (mode != client::ReplyMode::kOff) ctx.client().skips_next = true;
   } else {
     ctx.error(kSyntaxError);
   }

@@ -12,8 +12,8 @@ namespace {
 std::string flags_of(const client::Client& client) {
   std::string flags;
   if (client.transaction.active) flags += 'x';
-  if (client.fate == client::Fate::kCloseAfterReply) flags += 'c';
   if (client.transaction.dirty) flags += 'd';
+  if (client.fate == client::Fate::kCloseAfterReply) flags += 'c';
   if (client.info.unix_socket) flags += 'U';
   if (client.no_evict) flags += 'e';
   if (client.no_touch) flags += 'T';

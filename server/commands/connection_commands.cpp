@@ -149,6 +149,7 @@ void reset(CommandContext& ctx) {
   client.database = 0;
   client.name.clear();
   client.reply_mode = client::ReplyMode::kOn;
+  client.skips_next = false;
   client.no_touch = false;
   client.no_evict = false;
   client.version = resp::Version::kResp2;

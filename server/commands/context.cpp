@@ -1,5 +1,7 @@
 #include "server/commands/context.hpp"
 
+#include <optional>
+
 #include "base/text.hpp"
 
 namespace holdfast::commands {
@@ -47,8 +49,11 @@ keyspace::Lookup CommandContext::read(keyspace::DatabaseIndex database, std::str
 }
 
 void CommandContext::run_inside(const CommandSpec& spec, resp::Arguments arguments) {
-  CommandContext inner(server_, client_, spec, arguments, now_, output_);
+  std::optional<resp::OutputBuffer> unheard;
+  if (!is_heard()) unheard.emplace();
+  CommandContext inner(server_, client_, spec, arguments, now_, unheard ? *unheard : output_);
   spec.handler(inner);
+  if (unheard && is_heard()) unheard->move_to(output_);
   emitted_ += inner.emitted_;
   depends_on(inner.depends_on_);
   ++server_.statistics.commands_processed;

@@ -104,6 +104,8 @@ class CommandContext {
   std::optional<std::int64_t> integer_argument(std::size_t index,
                                                std::string_view error_text = kNotIntegerError);
   bool failed() const { return failed_; }
+  // False: CLIENT REPLY has silenced the client.
+  bool is_heard() const { return client_.reply_mode == client::ReplyMode::kOn; }
 
   // --- around
   ServerState& server() { return server_; }
@@ -112,7 +114,7 @@ class CommandContext {
   const TimePoint& now() const { return now_; }
   Random& random() { return server_.random; }
   // Runs another command inside this one, as a part of its log entry, with its reply behind this
-  // one's (EXEC).
+  // one's (EXEC), as far as CLIENT REPLY, which may stand among them, lets it be heard.
   void run_inside(const CommandSpec& spec, resp::Arguments arguments);
 
  private:

@@ -54,12 +54,13 @@ void exec(CommandContext& ctx) {
     ctx.reply().null_array();
     return;
   }
-  const std::vector<client::QueuedCommand> queue = std::move(transaction.queue);
-  end_transaction(ctx);
-  ctx.reply().array(queue.size());
-  for (const client::QueuedCommand& queued : queue) {
+  // Until all of it is done, CLIENT LIST shows the transaction; nothing that can be queued ends it.
+  ctx.server().watches.forget(ctx.client());
+  if (ctx.is_heard()) ctx.reply().array(transaction.queue.size());
+  for (const client::QueuedCommand& queued : transaction.queue) {
     ctx.run_inside(*queued.spec, queued.request.arguments());
   }
+  end_transaction(ctx);
 }
 
 void watch(CommandContext& ctx) {

@@ -50,6 +50,10 @@ bool writes_data(const CommandSpec& spec) {
   return spec.has(Flag::kWrite) || spec.has(Flag::kMayReplicate);
 }
 
+bool hears_next(const Client& client) {
+  return client.reply_mode == ReplyMode::kOn && !client.skips_next;
+}
+
 bool looks_like_http(std::string_view name) {
   return equals_ignoring_case(name, "post") || equals_ignoring_case(name, "host:");
 }
@@ -102,7 +106,7 @@ Step Node::run_one(Client& client, const TimePoint& sampled) {
         return Step::kNeedMore;
       case resp::ParseStatus::kError: {
         ++state_.statistics.error_replies;
-        if (client.reply_mode == ReplyMode::kOn)
+        if (hears_next(client))
           resp::ReplyWriter(client.output, client.version).error(client.parser.error());
         state_.effects.log_lines.push_back({fmt::format(
             "client closed id={} addr={} reason=protocol_error text=\"{}\"", client.id.value,
@@ -138,6 +142,7 @@ void Node::prefetch_upcoming(const Client& client) const {
 
 const CommandSpec* Node::resolve(Client& client, resp::Arguments arguments) {
   const CommandSpec* spec = commands::find_command(arguments[0].bytes);
+  client.last_command = nullptr;
   if (spec == nullptr) {
     refuse(client, nullptr, unknown_command(arguments));
     return nullptr;
@@ -152,6 +157,7 @@ const CommandSpec* Node::resolve(Client& client, resp::Arguments arguments) {
     }
     spec = subcommand;
   }
+  client.last_command = spec;
   if (!spec->accepts(arguments.size())) {
     refuse(client, spec, fmt::format("ERR wrong number of arguments for '{}' command", spec->name));
     return nullptr;
@@ -163,7 +169,7 @@ void Node::refuse(Client& client, const CommandSpec* spec, std::string_view erro
   ++state_.statistics.error_replies;
   ++state_.statistics.by_error[std::string(error.substr(0, error.find(' ')))];
   if (spec != nullptr) ++state_.statistics.by_command[spec->number].rejected;
-  resp::OutputBuffer& output = client.reply_mode == ReplyMode::kOn ? client.output : discarded_;
+  resp::OutputBuffer& output = hears_next(client) ? client.output : discarded_;
   resp::ReplyWriter reply(output, client.version);
   if (spec != nullptr && spec->name == "exec") {
     client.transaction = {};
@@ -174,7 +180,7 @@ void Node::refuse(Client& client, const CommandSpec* spec, std::string_view erro
     client.transaction.failed = client.transaction.active;
     reply.error(error);
   }
-  if (client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kOn;
+  client.skips_next = false;
   discarded_.clear();
 }
 
@@ -285,19 +291,18 @@ void Node::queue(Client& client, const CommandSpec& spec, resp::Arguments argume
     client.fate = Fate::kCloseNow;
     return;
   }
-  if (client.reply_mode == ReplyMode::kOn)
-    resp::ReplyWriter(client.output, client.version).simple("QUEUED");
+  if (hears_next(client)) resp::ReplyWriter(client.output, client.version).simple("QUEUED");
 }
 
 void Node::run(Client& client, const CommandSpec& spec, resp::Arguments arguments,
                const TimePoint& now) {
-  if (client.reply_mode == ReplyMode::kSkipNext) client.reply_mode = ReplyMode::kSkipping;
+  if (std::exchange(client.skips_next, false) && client.reply_mode == ReplyMode::kOn)
+    client.reply_mode = ReplyMode::kSkipping;
   const bool silent = client.reply_mode != ReplyMode::kOn;
   // While the disk fails, a reply that depends on what is not persisted gives way to an error.
   const bool apart = silent || !state_.persistence.disk_error.empty();
   const std::size_t begin = client.output.position();
   CommandContext ctx(state_, client, spec, arguments, now, apart ? discarded_ : client.output);
-  client.last_command = &spec;
   ++client.commands_processed;
   spec.handler(ctx);
   state_.journal.close();

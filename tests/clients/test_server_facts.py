@@ -215,6 +215,60 @@ def test_client_reply_off_and_skip(server):
         assert connection.read() == b"heard"
 
 
+# The last PING is heard, so that the end of each is seen.
+REPLY_IN_TRANSACTION = [
+    "MULTI|PING a|CLIENT REPLY OFF|PING b|EXEC|PING c|CLIENT REPLY ON|PING end",
+    "MULTI|CLIENT REPLY OFF|PING b|CLIENT REPLY ON|PING c|EXEC|PING end",
+    "CLIENT REPLY OFF|MULTI|PING a|CLIENT REPLY ON|PING b|EXEC|PING end",
+    "CLIENT REPLY OFF|MULTI|PING a|CLIENT REPLY SKIP|PING b|EXEC|PING c|CLIENT REPLY ON|PING end",
+    "MULTI|CLIENT REPLY SKIP|PING a|EXEC|PING b|PING end",
+    "MULTI|PING a|CLIENT REPLY SKIP|CLIENT REPLY OFF|PING b|CLIENT REPLY ON|PING c|EXEC|PING d|PING end",
+    "MULTI|PING a|CLIENT REPLY nosuch|CLIENT REPLY OFF|CLIENT REPLY nosuch|EXEC|CLIENT REPLY ON|PING end",
+    "CLIENT REPLY SKIP|MULTI|PING a|EXEC|PING end",
+]
+
+
+@pytest.mark.parametrize("calls", REPLY_IN_TRANSACTION)
+def test_client_reply_inside_a_transaction(calls, pair):
+    def heard(server):
+        with server.connect() as connection:
+            connection.send(b"".join(encode(*call.split()) for call in calls.split("|")))
+            text = b""
+            while not text.endswith(b"$3\r\nend\r\n"):
+                more = connection.socket.recv(4096)
+                assert more, text
+                text += more
+            return text
+    redis, holdfast = map(heard, pair.both())
+    assert holdfast == redis
+
+
+def test_client_info_inside_a_transaction(pair):
+    def seen(server, calls):
+        with server.connect() as connection, server.connect() as other:
+            identity = connection.call("CLIENT", "ID")
+            replies = connection.pipeline(calls)
+            lines = [item for _, reply in replies if isinstance(reply, list) for item in reply if isinstance(item, bytes)]
+            lines.append(other.call("CLIENT", "LIST", "ID", identity))
+            fields = [dict(pair.split("=", 1) for pair in line.decode().split() if "=" in pair) for line in lines]
+            return [{name: one.get(name) for name in ("flags", "multi", "cmd", "db")} for one in fields]
+    for calls in ([["MULTI"], ["CLIENT", "INFO"], ["SELECT", 3], ["CLIENT", "INFO"], ["EXEC"]],
+                  [["MULTI"], ["CLIENT", "INFO"]], [["MULTI"], ["nosuch"]], [["GET"]], [["WATCH", "k"]],
+                  [["MULTI"], ["CLIENT", "INFO"], ["EXEC"], ["CONFIG", "nosuch"]]):
+        redis, holdfast = (seen(server, calls) for server in pair.both())
+        assert holdfast == redis, calls
+
+
+def test_acl_shows_the_hash_of_the_password(pair, secured_pair):
+    for servers in (pair, secured_pair):
+        for protocol in (2, 3):
+            shown = []
+            for server in servers.both():
+                with server.connect(protocol) as connection:
+                    shown.append([connection.call("ACL", "LIST"), connection.call("ACL", "GETUSER", "default")])
+            assert shown[0] == shown[1]
+
+
 def test_client_pause_holds_writes_and_unpause_frees_them(server):
     with server.connect() as writer, server.connect() as operator:
         assert operator.call("CLIENT", "PAUSE", 100_000, "WRITE") == "OK"

@@ -142,7 +142,7 @@ TEST_CASE("CLIENT PAUSE is only made longer and wider until it ends", "[client]"
 TEST_CASE("CLIENT REPLY OFF and SKIP answer nothing", "[client]") {
   Server server;
   CHECK(server.run({"CLIENT", "REPLY", "SKIP"}).empty());
-  CHECK(server.client->reply_mode == client::ReplyMode::kSkipNext);
+  CHECK(server.client->skips_next);
   CHECK(server.run({"CLIENT", "REPLY", "OFF"}).empty());
   CHECK(server.run({"CLIENT", "REPLY", "SKIP"}).empty());
   CHECK(server.client->reply_mode == client::ReplyMode::kOff);

@@ -64,6 +64,7 @@ class Server {
       }
     }
     {
+      who.last_command = spec;
       CommandContext context(state, who, *spec, arguments, now, who.output);
       spec->handler(context);
       last_emitted = context.mutations_emitted();

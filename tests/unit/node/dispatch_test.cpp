@@ -98,6 +98,76 @@ TEST_CASE("what follows QUIT is not carried out", "[node]") {
   CHECK(harness.keys() == 0);
 }
 
+TEST_CASE("CLIENT REPLY in a transaction silences what follows", "[node]") {
+  const std::string off = request({"CLIENT", "REPLY", "OFF"});
+  const std::string on = request({"CLIENT", "REPLY", "ON"});
+  const std::string skip = request({"CLIENT", "REPLY", "SKIP"});
+  const std::string ping = request({"PING"});
+  const std::string pong = "+PONG\r\n";
+  const std::string multi = request({"MULTI"});
+  const std::string exec = request({"EXEC"});
+  SECTION("OFF") {
+    Harness harness;
+    CHECK(harness.send(multi + ping + off + ping + exec + ping) ==
+          kOk + kQueued + kQueued + kQueued + "*3\r\n" + pong);
+    CHECK(harness.send(on + ping) == kOk + pong);
+  }
+  SECTION("OFF and ON") {
+    Harness harness;
+    CHECK(harness.send(multi + off + ping + on + ping + exec) ==
+          kOk + kQueued + kQueued + kQueued + kQueued + "*4\r\n" + kOk + pong);
+  }
+  SECTION("ON in one that began in silence") {
+    Harness harness;
+    CHECK(harness.send(off + multi + ping + on + ping + exec + ping) == kOk + pong + pong);
+  }
+  SECTION("SKIP is for what follows EXEC") {
+    Harness harness;
+    CHECK(harness.send(multi + skip + ping + exec + ping + ping) ==
+          kOk + kQueued + kQueued + "*2\r\n" + pong + pong);
+  }
+  SECTION("SKIP before EXEC") {
+    Harness harness;
+    CHECK(harness.send(multi + request({"SET", "k", "v"}) + exec) ==
+          kOk + kQueued + "*1\r\n" + kOk);
+    CHECK(harness.send(skip + multi + ping) == kQueued);
+    CHECK(harness.send(exec) == "*1\r\n" + pong);
+  }
+}
+
+TEST_CASE("CLIENT LIST within EXEC shows the transaction", "[node]") {
+  Harness harness;
+  harness.call({"MULTI"});
+  harness.call({"CLIENT", "INFO"});
+  harness.call({"CLIENT", "LIST"});
+  CHECK(harness.call({"GET"}).starts_with("-ERR"));
+  harness.call({"DISCARD"});
+  harness.call({"MULTI"});
+  harness.call({"CLIENT", "INFO"});
+  harness.call({"PING"});
+  const std::string shown = harness.call({"EXEC"});
+  CHECK(shown.find(" flags=x ") != std::string::npos);
+  CHECK(shown.find(" multi=2 ") != std::string::npos);
+  CHECK(shown.find(" cmd=exec ") != std::string::npos);
+  CHECK(harness.call({"CLIENT", "INFO"}).find(" multi=-1 ") != std::string::npos);
+}
+
+TEST_CASE("CLIENT LIST shows what a client asked for last", "[node]") {
+  Harness harness;
+  client::Client& other = harness.connect();
+  const auto shows = [&](const std::string& command) {
+    return harness.call({"CLIENT", "LIST"}).find(" cmd=" + command + " ") != std::string::npos;
+  };
+  CHECK(shows("NULL"));
+  harness.call_as(other, {"MULTI"});
+  harness.call_as(other, {"GET", "k"});
+  CHECK(shows("get"));
+  harness.call_as(other, {"nosuch"});
+  CHECK(shows("NULL"));
+  harness.call_as(other, {"ECHO"});
+  CHECK(shows("echo"));
+}
+
 TEST_CASE("CLIENT REPLY SKIP swallows one answer, also that of a refusal", "[node]") {
   Harness harness;
   const std::string skip = request({"CLIENT", "REPLY", "SKIP"});
