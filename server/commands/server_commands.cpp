@@ -25,9 +25,17 @@ void cluster_disabled(CommandContext& ctx) {
   ctx.error("ERR This instance has cluster support disabled");
 }
 
+// There is one picture, but arguments that Redis's pictures of version 5 and 6 would refuse are
+// refused.
 void lolwut(CommandContext& ctx) {
-  if (ctx.argument_count() >= 3 && ctx.argument_is(1, "version") && !ctx.integer_argument(2))
-    return;
+  if (ctx.argument_count() >= 3 && ctx.argument_is(1, "version")) {
+    const auto version = ctx.integer_argument(2);
+    if (!version) return;
+    const std::size_t numbers = *version == 5 ? 3 : *version == 6 ? 2 : 0;
+    for (std::size_t i = 3; i < std::min(ctx.argument_count(), 3 + numbers); ++i) {
+      if (!ctx.integer_argument(i)) return;
+    }
+  }
   ctx.reply().verbatim(
       fmt::format("  |\\   /|\n  | \\ / |   Redis ver. {}\n  |  X  |   Holdfast ver. {}\n  | / \\ "
                   "|   it holds fast\n  |/   \\|\n",
