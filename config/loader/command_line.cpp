@@ -23,8 +23,21 @@ std::vector<std::string> known_flags() {
   return flags;
 }
 
+// `--requirepass=` is an empty value, which the parser wants as a word of its own.
+std::vector<std::string> separate_empty_values(const std::vector<std::string>& arguments) {
+  std::vector<std::string> separated;
+  for (const std::string& argument : arguments) {
+    const bool empty_value =
+        argument.starts_with("--") && argument.find('=') == argument.size() - 1;
+    separated.push_back(argument.substr(0, argument.size() - (empty_value ? 1 : 0)));
+    if (empty_value) separated.emplace_back();
+  }
+  return separated;
+}
+
 // redis-server takes `--bind 127.0.0.1 -::1`: all words up to the next long option are one value.
-std::vector<std::string> join_addresses(const std::vector<std::string>& arguments) {
+std::vector<std::string> join_addresses(const std::vector<std::string>& given) {
+  const std::vector<std::string> arguments = separate_empty_values(given);
   std::vector<std::string> joined;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     joined.push_back(arguments[i]);
@@ -32,8 +45,11 @@ std::vector<std::string> join_addresses(const std::vector<std::string>& argument
     std::string addresses = arguments[++i];
     while (i + 1 < arguments.size() && !arguments[i + 1].starts_with("--"))
       addresses += " " + arguments[++i];
-    // In one word with the flag, or the parser would take "-::1" for a flag.
-    joined.back() += "=" + addresses;
+    if (addresses.empty()) {
+      joined.emplace_back();
+    } else {  // in one word with the flag, or the parser would take "-::1" for a flag
+      joined.back() += "=" + addresses;
+    }
   }
   return joined;
 }

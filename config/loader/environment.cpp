@@ -12,11 +12,34 @@ namespace {
 
 constexpr std::string_view kPrefix = "HOLDFAST_";
 
-bool set_by_kubernetes(std::string_view name, std::string_view value) {
+// For a service or a linked container whose name begins with holdfast.
+bool set_by_containers(std::string_view name, std::string_view value) {
+  if (name.ends_with("_NAME") && value.starts_with('/')) return true;  // docker --link
+  if (name.find("_ENV_") != std::string_view::npos) return true;       // docker --link
   if (name.ends_with("_SERVICE_HOST")) return true;
   if (name.find("_SERVICE_PORT") != std::string_view::npos) return true;
   if (name.ends_with("_PORT") && value.find("://") != std::string_view::npos) return true;
   return name.find("_TCP") != std::string_view::npos || name.find("_UDP") != std::string_view::npos;
+}
+
+// What the name, which we do not know, may have meant.
+std::string unknown_variable(std::string_view name, const std::vector<std::string>& known) {
+  const std::string_view rest = name.substr(kPrefix.size());
+  for (const OptionRow& row : option_table()) {
+    for (const std::string_view meant : {row.redis_name, row.redis_alias, row.name()}) {
+      std::string upper = to_upper(meant);
+      std::replace(upper.begin(), upper.end(), '-', '_');
+      if (!upper.empty() && upper == rest)
+        return fmt::format("unknown option; did you mean '{}'?", environment_name(row));
+    }
+  }
+  std::string text = unknown_name("option", name, known);
+  if (text.find('?') == std::string::npos) {
+    text +=
+        fmt::format("; allowed: {0}<SECTION>_<OPTION> for every option of --help, {0}CONFIG, {1}",
+                    kPrefix, kEncryptionKeyVariable);
+  }
+  return text;
 }
 
 }  // namespace
@@ -51,7 +74,7 @@ Result<Environment> read_environment(const std::vector<std::string_view>& variab
     const OptionRow* row = found == known.end() || position < kNotOptions
                                ? nullptr
                                : &option_table()[position - kNotOptions];
-    if (set_by_kubernetes(name.substr(kPrefix.size() - 1), value) &&
+    if (set_by_containers(name.substr(kPrefix.size() - 1), value) &&
         (row == nullptr || value.find("://") != std::string_view::npos)) {
       continue;
     }
@@ -60,14 +83,7 @@ Result<Environment> read_environment(const std::vector<std::string_view>& variab
           {row, std::string(value), fmt::format("environment {}", name)});
       continue;
     }
-    const std::string complaint =
-        fmt::format("environment {}: {}", name, unknown_name("option", name, known));
-    const bool our_section =
-        std::any_of(option_table().begin(), option_table().end(), [&](const OptionRow& any) {
-          return name.substr(kPrefix.size()).starts_with(to_upper(any.section()) + "_");
-        });
-    if (our_section) return fail(complaint);
-    environment.warnings.push_back(complaint);
+    return fail(fmt::format("environment {}: {}", name, unknown_variable(name, known)));
   }
   return environment;
 }

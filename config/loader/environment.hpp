@@ -18,14 +18,13 @@ struct Environment {
   std::vector<Setting> settings;
   std::string config_file;     // HOLDFAST_CONFIG
   std::string encryption_key;  // kEncryptionKeyVariable
-  std::vector<std::string> warnings;
 };
 
 std::string environment_name(const OptionRow& row);
 
-// `variables` are "NAME=value". A name of one of our sections with an unknown option is an error.
-// Other HOLDFAST_... names are only warned of: they may be somebody else's. What Kubernetes sets
-// for a service that is called holdfast... (HOLDFAST_SERVICE_HOST,
+// `variables` are "NAME=value". An unknown HOLDFAST_... name is an error: a password or a limit
+// that is passed over for a typing error is worse than a server that does not start. What
+// Kubernetes and docker --link set for a service that is called holdfast... (HOLDFAST_SERVICE_HOST,
 // HOLDFAST_SERVER_PORT=tcp://10.0.0.1:6379 and so on) is passed over in silence.
 Result<Environment> read_environment(const std::vector<std::string_view>& variables);
 

@@ -105,7 +105,6 @@ Result<LoadOutcome> load(int argc, const char* const* argv, const char* const* e
   }
   auto from_environment = read_environment(variables);
   if (!from_environment) return tl::unexpected(from_environment.error());
-  outcome.warnings = std::move(from_environment->warnings);
 
   std::vector<Setting> settings;
   const std::string& file =

@@ -12,7 +12,6 @@
 
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "base/result.hpp"
 #include "config/options/options.hpp"
@@ -26,8 +25,7 @@ struct CheckWish {
 
 struct LoadOutcome {
   Options options;
-  std::string config_path;            // absolute; empty = no file
-  std::vector<std::string> warnings;  // to be logged: suspicious, but no reason not to start
+  std::string config_path;  // absolute; empty = no file
   // Set for --help and the like: print it on standard output and exit with 0 instead of starting a
   // server.
   std::optional<std::string> exit_text;

@@ -51,6 +51,14 @@ spdlog::level::level_enum log_level(config::LogLevel level) {
 }
 
 Result<void> start_log(const config::LogOptions& options) {
+  if (!options.file.empty()) {
+    // spdlog would make folders for a path that was mistyped.
+    const int file = open(options.file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    if (file < 0) {
+      return fail(fmt::format("log.file: cannot write {}: {}", options.file, std::strerror(errno)));
+    }
+    close(file);
+  }
   try {
     spdlog::init_thread_pool(kLogQueueLines, 1);
     const auto logger =
@@ -125,7 +133,6 @@ int serve(config::LoadOutcome loaded) {
     fmt::print(stderr, "holdfast: {}\n", started.error().message);
     return 1;
   }
-  for (const std::string& warning : loaded.warnings) spdlog::warn("{}", warning);
   fit_descriptors(loaded.options);
   if (chdir(loaded.options.server.dir.c_str()) != 0) {
     fmt::print(stderr, "holdfast: server.dir: cannot enter {}: {}\n", loaded.options.server.dir,

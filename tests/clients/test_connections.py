@@ -399,11 +399,15 @@ def test_start_failures_say_what_and_exit_nonzero(tmp_path):
             (["--port", str(free_port()), "--bind", "no.such.host.invalid", "--set", "security.requirepass=x"], b"no.such.host"),
             (["--port", str(free_port()), "--dir", str(tmp_path / "absent")], b"absent"),
             (["--port", str(free_port()), "--set", f"log.file={tmp_path}/file/x.log"], b"file/x.log"),
+            (["--port", str(free_port()), "--set", f"log.file={tmp_path}/new/x.log"], b"new/x.log"),
+            (["--port", str(free_port()), "--bind", ""], b"--bind: no address to listen on; name at least one"),
+            (["--port", str(free_port()), "--bind="], b"--bind: no address to listen on; name at least one"),
         ]
         for options, said in cases:
             ended = subprocess.run([holdfast_binary(), *options], capture_output=True, timeout=20, cwd=tmp_path)
             assert ended.returncode in (1, 2) and said in ended.stderr, (options, ended)
             assert b"Sanitizer" not in ended.stderr
+        assert not (tmp_path / "new").exists()
 
 
 def load(server, stop, sent, answered):

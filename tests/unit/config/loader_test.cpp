@@ -69,7 +69,6 @@ TEST_CASE("without anything the defaults are in force", "[config]") {
   REQUIRE(outcome);
   CHECK_FALSE(outcome->exit_text);
   CHECK(outcome->config_path.empty());
-  CHECK(outcome->warnings.empty());
   for (const OptionRow& row : option_table()) {
     CHECK(format_value(row, outcome->options) == format_value(row, Options{}));
   }
@@ -267,21 +266,38 @@ TEST_CASE("environment variables are checked as the file is", "[config]") {
         "environment HOLDFAST_SERVER_PRT: unknown option; did you mean 'HOLDFAST_SERVER_PORT'?");
 }
 
-TEST_CASE("a stranger's HOLDFAST_ variable is warned of, and what Kubernetes sets is passed over",
-          "[config]") {
+TEST_CASE("an unknown HOLDFAST_ variable is an error that says what is allowed", "[config]") {
   Loading loading;
-  const auto strange = loading.load({}, {"HOLDFAST_BIN=/usr/bin/holdfast"});
-  REQUIRE(strange);
-  REQUIRE(strange->warnings.size() == 1);
-  CHECK(strange->warnings[0] == "environment HOLDFAST_BIN: unknown option");
-  const auto kubernetes =
-      loading.load({}, {"HOLDFAST_SERVICE_HOST=10.0.0.1", "HOLDFAST_SERVICE_PORT=6379",
-                        "HOLDFAST_PORT=tcp://10.0.0.1:6379", "HOLDFAST_PORT_6379_TCP_PORT=6379",
-                        "HOLDFAST_SERVER_PORT=tcp://10.0.0.1:6379",
-                        "HOLDFAST_SERVER_PORT_6379_TCP=tcp://10.0.0.1:6379",
-                        "HOLDFAST_SERVER_SERVICE_HOST=10.0.0.1"});
+  const auto meant = [&](const std::string& name) {
+    return loading.error({}, {"HOLDFAST_" + name + "=1"});
+  };
+  const auto did_you_mean = [](const std::string& name, const std::string& right) {
+    return "environment HOLDFAST_" + name + ": unknown option; did you mean 'HOLDFAST_" + right +
+           "'?";
+  };
+  CHECK(meant("PORT") == did_you_mean("PORT", "SERVER_PORT"));
+  CHECK(meant("REQUIREPASS") == did_you_mean("REQUIREPASS", "SECURITY_REQUIREPASS"));
+  CHECK(meant("MAXMEMORY_POLICY") == did_you_mean("MAXMEMORY_POLICY", "MEMORY_MAXMEMORY_POLICY"));
+  CHECK(meant("APPENDFSYNC") == did_you_mean("APPENDFSYNC", "PERSISTENCE_LOG_FSYNC"));
+  CHECK(meant("HASH_MAX_ZIPLIST_VALUE") ==
+        did_you_mean("HASH_MAX_ZIPLIST_VALUE", "KEYSPACE_HASH_MAX_LISTPACK_VALUE"));
+  CHECK(meant("CONFIGG") == did_you_mean("CONFIGG", "CONFIG"));
+  CHECK(meant("BIN") ==
+        "environment HOLDFAST_BIN: unknown option; allowed: HOLDFAST_<SECTION>_<OPTION> for every "
+        "option of --help, HOLDFAST_CONFIG, HOLDFAST_ENCRYPTION_KEY");
+  CHECK(loading.load({}, {"HOLDFASTER=1", "holdfast_server_port=1"}));
+}
+
+TEST_CASE("what Kubernetes and docker --link set is passed over", "[config]") {
+  Loading loading;
+  const auto kubernetes = loading.load(
+      {}, {"HOLDFAST_SERVICE_HOST=10.0.0.1", "HOLDFAST_SERVICE_PORT=6379",
+           "HOLDFAST_PORT=tcp://10.0.0.1:6379", "HOLDFAST_PORT_6379_TCP_PORT=6379",
+           "HOLDFAST_SERVER_PORT=tcp://10.0.0.1:6379",
+           "HOLDFAST_SERVER_PORT_6379_TCP=tcp://10.0.0.1:6379",
+           "HOLDFAST_SERVER_SERVICE_HOST=10.0.0.1", "HOLDFAST_WEB_SERVICE_PORT_HTTP=80",
+           "HOLDFAST_NAME=/web/holdfast", "HOLDFAST_ENV_PATH=/bin", "HOLDFAST_1_ENV_TZ=UTC"});
   REQUIRE(kubernetes);
-  CHECK(kubernetes->warnings.empty());
   CHECK(kubernetes->options.server.port == 6379);
 }
 
