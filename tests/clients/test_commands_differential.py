@@ -31,6 +31,9 @@ class Side:
         if words[0] == b"@gone":
             wait_until(lambda: self.connection(9).call("EXISTS", *words[1:]) == 0, what=f"{words[1:]} gone")
             return b"", None
+        if words[0] == b"@alone":
+            wait_until(lambda: self.connection(step.connection).call("CLIENT", "LIST").count(b"\n") == 1, what="others are gone")
+            return b"", None
         connection = self.connection(step.connection)
         try:
             return connection.read_both() if words[0] == b"@read" else self._call(connection, words)

@@ -6,6 +6,7 @@ r"""Case tables (differential/*.case): what is sent, a row per call.
     2> GET k                       sent on a second (third, ...) connection
     ~unordered KEYS *              how the replies are compared, see MODES; without one: byte by byte
     @gone k                        waits until EXISTS k answers 0, on both servers
+    @alone                         waits until no connection but this one is left, on both servers
     # a comment
 
 A word may hold {now+100} (unix seconds), {nowms+100000} (milliseconds) or be {x*5000} (x, 5000 times), {nul} (a zero byte).
