@@ -74,14 +74,15 @@ struct EntryHeap::Region {
   std::array<Page, kPagesPerRegion> pages;
 };
 
+// (Unused with HOLDFAST_SANITIZED.)
 namespace {
 constexpr std::uint8_t kUnlisted = 255;
-constexpr std::uint8_t kMarked = 254;  // for evacuation; in no list
+[[maybe_unused]] constexpr std::uint8_t kMarked = 254;  // for evacuation; in no list
 // What the system gives and takes; the beginning of a region holds its descriptors.
-constexpr std::size_t kSystemPageBytes = 4096;
+[[maybe_unused]] constexpr std::size_t kSystemPageBytes = 4096;
 // Of all resident pages: so many empty ones are kept.
-constexpr std::size_t kEmptyPagesKeptShare = 16;
-constexpr std::size_t kEmptyPagesKeptMin = 16;
+[[maybe_unused]] constexpr std::size_t kEmptyPagesKeptShare = 16;
+[[maybe_unused]] constexpr std::size_t kEmptyPagesKeptMin = 16;
 }  // namespace
 
 EntryHeap::Region* EntryHeap::region_of(const void* block) {

@@ -100,10 +100,10 @@ class EntryHeap {
   std::size_t resident_pages_ = 0;
   ReturnToSystem return_to_system_ = nullptr;
 
-  std::vector<Page*> marked_;      // some may have become empty, and even be in use again
-  std::size_t marking_class_ = 0;  // where marking goes on
-  std::size_t marking_left_ = 0;   // of that class; 0: to be determined
-  bool evacuates_all_ = false;     // with HOLDFAST_SANITIZED
+  std::vector<Page*> marked_;  // some may have become empty, and even be in use again
+  [[maybe_unused]] std::size_t marking_class_ = 0;  // where marking goes on
+  [[maybe_unused]] std::size_t marking_left_ = 0;   // of that class; 0: to be determined
+  bool evacuates_all_ = false;                      // with HOLDFAST_SANITIZED
 };
 
 }  // namespace holdfast::keyspace
