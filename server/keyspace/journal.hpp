@@ -2,7 +2,7 @@
 // mutations that belong to it, and closes it. A command, a whole MULTI, a batch of expired keys are
 // one entry each.
 //
-// It counts the entries (`last_index`); who keeps the log takes them with `take_closed`, in order.
+// It counts the entries (`last_index`); who keeps the log takes them out of `closed`, in order.
 // While nobody keeps one (recording off) mutations are applied and counted but not encoded.
 //
 // Not thread-safe.
@@ -10,7 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <utility>
+#include <span>
 #include <vector>
 
 #include "base/check.hpp"
@@ -69,9 +69,12 @@ class Journal {
 
   bool has_closed() const { return !closed_.empty(); }
   std::size_t closed_bytes() const { return closed_bytes_; }
-  std::vector<ClosedEntry> take_closed() {
+  // Since the last drop_closed; their mutations may be moved from.
+  std::span<ClosedEntry> closed() { return closed_; }
+  void drop_closed() {
     closed_bytes_ = 0;
-    return std::exchange(closed_, {});
+    closed_.clear();
+    if (closed_.capacity() > kKeptEntries) closed_ = {};
   }
 
   // What follows is at `index`: after recovery, before the first entry of one's own.
@@ -81,6 +84,8 @@ class Journal {
   }
 
  private:
+  static constexpr std::size_t kKeptEntries = 16 * 1024;  // room for them stays
+
   void begin(UnixMs time, std::uint32_t access_clock) {
     ++mutation_count_;
     if (open_) return;

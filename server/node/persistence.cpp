@@ -48,13 +48,14 @@ void Persistence::seal() {
   log_bytes_since_snapshot_ += state_.journal.closed_bytes();
   log::AppendRequest append;
   append.write = ++last_write_;
-  auto closed = state_.journal.take_closed();
+  const auto closed = state_.journal.closed();
   append.entries.reserve(closed.size());
   for (keyspace::ClosedEntry& entry : closed) {
     last_time_ = std::max(last_time_, entry.time);
     append.entries.push_back(
         {term_, entry.index, last_time_, log::EntryKind::kMutations, std::move(entry.mutations)});
   }
+  state_.journal.drop_closed();
   pending_.push_back({append.write, append.entries.back().index});
   appends_.emplace_back(std::move(append));
 }
