@@ -17,10 +17,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -74,10 +76,21 @@ class File {
   virtual FileResult<std::uint64_t> size() = 0;
   // Of content and size (fdatasync).
   virtual FileStatus sync() = 0;
+  // A sync that may go on while more is appended: it covers what was written before it began. One
+  // at a time, and nothing but appends and reads until it has ended.
+  virtual void begin_sync() { begun_ = sync(); }
+  // Its outcome, once; none while it goes on, unless it is to be waited for. REQUIRES: one begun.
+  virtual std::optional<FileStatus> end_sync(bool wait) {
+    (void)wait;
+    return std::exchange(begun_, std::nullopt);
+  }
   virtual FileStatus truncate(std::uint64_t size) = 0;
   virtual const std::string& path() const = 0;
   // After a rename: what errors are to call it from now on.
   virtual void set_path(std::string) {}
+
+ private:
+  std::optional<FileStatus> begun_;
 };
 
 // Holds a folder for this process until it is dropped.

@@ -197,9 +197,38 @@ FileResult<std::uint64_t> LogStore::append(std::span<const Entry> entries) {
   return byte_count;
 }
 
+void LogStore::begin_sync() {
+  HF_CHECK(!failure_ && has_unsynced() && !syncing_);
+  syncing_ = {state_.last, state_.last_term, state_.last_time, state_.segments.back().file_bytes};
+  file_->begin_sync();
+}
+
+std::optional<FileStatus> LogStore::end_sync(bool wait) {
+  HF_CHECK(syncing_.has_value());
+  auto done = file_->end_sync(wait);
+  if (!done) return std::nullopt;
+  const Syncing covered = *std::exchange(syncing_, std::nullopt);
+  if (!*done) {
+    may_sync_ = false;
+    return failure_ ? *done : fail_with(std::move(done->error()));
+  }
+  state_.synced = covered.last;
+  state_.synced_term = covered.last_term;
+  state_.synced_time = covered.last_time;
+  synced_bytes_ = covered.file_bytes;
+  mark_is_due_ = true;
+  return done;
+}
+
+FileStatus LogStore::settle() {
+  return syncing_ ? *end_sync(true) : FileStatus{};
+}
+
 FileStatus LogStore::sync() {
   if (failure_) return unexpected(*failure_);
   HF_CHECK(file_ != nullptr);
+  auto settled = settle();
+  if (!settled) return settled;
   if (!has_unsynced()) return {};
   auto synced = file_->sync();
   if (!synced) return fail_with(std::move(synced.error()));
@@ -228,6 +257,8 @@ FileStatus LogStore::roll(KeyRing keys) {
 FileStatus LogStore::truncate_suffix(LogIndex from) {
   if (failure_) return unexpected(*failure_);
   HF_CHECK(from.value > 0 && from >= first_index());
+  auto settled = settle();
+  if (!settled) return settled;
   if (from > state_.last) return {};
   Before before;
   before.index = LogIndex{from.value - 1};
@@ -253,6 +284,8 @@ FileStatus LogStore::truncate_suffix(LogIndex from) {
 
 FileStatus LogStore::reset(LogIndex snapshot_index, Term snapshot_term, UnixMs snapshot_time) {
   if (failure_) return unexpected(*failure_);
+  auto settled = settle();
+  if (!settled) return settled;
   set_last(snapshot_index, snapshot_term, snapshot_time);
   set_synced();
   state_.follows_snapshot = true;
@@ -261,6 +294,7 @@ FileStatus LogStore::reset(LogIndex snapshot_index, Term snapshot_term, UnixMs s
 
 FileStatus LogStore::retry(std::span<const Entry> entries) {
   HF_CHECK(failure_.has_value());
+  (void)settle();
   if (std::exchange(may_sync_, false) && has_unsynced() && file_->sync()) set_synced();
   if (!entries.empty() && entries.front().index <= state_.synced) {
     const std::uint64_t below = state_.synced.value + 1 - entries.front().index.value;

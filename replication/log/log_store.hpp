@@ -83,6 +83,12 @@ class LogStore {
   // when it returns, by a loss of power after the next sync.
   FileResult<std::uint64_t> append(std::span<const Entry> entries);
   FileStatus sync();
+  // A sync that goes on while more is appended: it covers what was appended before. Everything but
+  // appends and reads waits for its end. REQUIRES: has_unsynced, not failed, none begun.
+  void begin_sync();
+  bool is_syncing() const { return syncing_.has_value(); }
+  // Its outcome; none while it goes on, unless it is to be waited for. REQUIRES: is_syncing.
+  std::optional<FileStatus> end_sync(bool wait);
   // Forgets the entries from `from` on. After an error last_index() tells whether they are
   // forgotten (then retry makes it last) or not. REQUIRES: from > the index of a snapshot that was
   // installed or taken and is needed.
@@ -141,6 +147,7 @@ class LogStore {
   }
   void set_last(LogIndex index, Term term, UnixMs time);
   void set_synced();
+  FileStatus settle();
   std::size_t segment_of(LogIndex index) const;
 
   FileSystem& files_;
@@ -155,6 +162,14 @@ class LogStore {
   std::vector<std::string> void_files_;
   bool removal_is_unsynced_ = false;
   std::optional<FileError> failure_;
+  // What the sync that was begun covers.
+  struct Syncing {
+    LogIndex last;
+    Term last_term;
+    UnixMs last_time = 0;
+    std::uint64_t file_bytes = 0;
+  };
+  std::optional<Syncing> syncing_;
   bool may_sync_ = false;  // after the failure: no sync of the current file has failed
 };
 

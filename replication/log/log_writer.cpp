@@ -10,6 +10,8 @@ namespace holdfast::log {
 namespace {
 
 constexpr MonoUs kSyncEveryUs = 1'000'000;
+// A sync under way is looked at so often.
+constexpr MonoUs kSyncPollUs = 500;
 // What waits together is cut into writes of about this size, so that the memory they are put
 // together in stays small.
 constexpr std::size_t kWriteBytes = 4 << 20;
@@ -37,8 +39,14 @@ FileStatus LogWriter::append(std::span<AppendRequest> appends, MonoUs now, Stora
   if (!done) return done;
   if (!store_.has_unsynced()) {
     sync_due_ = kNever;
-  } else if (mode_ == FsyncMode::kAlways || unsynced_bytes_ > unsynced_bytes_max_) {
+  } else if (mode_ == FsyncMode::kAlways || unsynced_bytes_ > 2 * unsynced_bytes_max_) {
     return sync(out);
+  } else if (store_.is_syncing()) {
+    // poll sees to it
+  } else if (unsynced_bytes_ > unsynced_bytes_max_) {
+    begin_sync(now);
+    auto ended = poll(now, out);
+    if (!ended) return ended;
   } else if (mode_ == FsyncMode::kEverySecond && sync_due_ == kNever) {
     sync_due_ = now + kSyncEveryUs;
   }
@@ -78,6 +86,34 @@ FileStatus LogWriter::sync(StorageEvents& out) {
   sync_due_ = kNever;
   say_persisted(out);
   return done;
+}
+
+void LogWriter::begin_sync(MonoUs now) {
+  ++fsyncs_;
+  store_.begin_sync();
+  syncing_bytes_ = unsynced_bytes_;
+  sync_due_ = now;
+}
+
+FileStatus LogWriter::poll(MonoUs now, StorageEvents& out) {
+  if (!store_.is_syncing()) {
+    if (!store_.has_unsynced()) {
+      sync_due_ = kNever;
+      return {};
+    }
+    begin_sync(now);
+  }
+  auto ended = store_.end_sync(false);
+  if (!ended) {
+    sync_due_ = now + kSyncPollUs;
+    return {};
+  }
+  if (!*ended) return *ended;
+  hand_back_synced(out);
+  unsynced_bytes_ -= std::min(syncing_bytes_, unsynced_bytes_);
+  const bool is_timed = mode_ == FsyncMode::kEverySecond && store_.has_unsynced();
+  sync_due_ = is_timed ? now + kSyncEveryUs : kNever;
+  return {};
 }
 
 FileStatus LogWriter::truncate(const TruncateRequest& request, bool& is_forgotten,

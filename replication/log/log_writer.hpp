@@ -4,7 +4,8 @@
 //   - Appends that wait together become one write; each is persisted after the write, or after the
 //     sync with FsyncMode::kAlways.
 //   - With kEverySecond the log is synced a second after the first write that is not; and early, in
-//     every mode, when too many bytes wait for it, as they are all in memory.
+//     every mode, when too many bytes wait for it, as they are all in memory. Such a sync goes on
+//     while more is written; only when twice as many bytes wait do writes wait for it.
 //   - After a failure, `retry` writes all of it anew.
 //
 // Entries are kept as they came and handed back (`spent`) when they are synced or truncated. Events
@@ -35,6 +36,9 @@ class LogWriter {
   FileStatus append(std::span<AppendRequest> appends, MonoUs now, StorageEvents& out);
   // Syncs and hands back what was kept.
   FileStatus sync(StorageEvents& out);
+  // What is due: begins the sync of the last second, which goes on beside appends, or sees whether
+  // it has ended.
+  FileStatus poll(MonoUs now, StorageEvents& out);
   // Forgets entries from `from` on. After an error `is_forgotten` tells whether `retry` makes it
   // last; otherwise it is to be called again after that.
   FileStatus truncate(const TruncateRequest& request, bool& is_forgotten, StorageEvents& out);
@@ -47,7 +51,7 @@ class LogWriter {
   // What was written before must be synced when it becomes kAlways.
   void set_mode(FsyncMode mode);
 
-  // When the next sync is due.
+  // When `poll` has something to do.
   MonoUs sync_due() const { return sync_due_; }
   std::uint64_t unsynced_bytes() const { return unsynced_bytes_; }
   std::uint64_t fsyncs() const { return fsyncs_; }
@@ -56,6 +60,7 @@ class LogWriter {
 
  private:
   FileStatus write(std::span<AppendRequest> appends, StorageEvents& out);
+  void begin_sync(MonoUs now);
   void hand_back_synced(StorageEvents& out);
   void forget_from(LogIndex from, StorageEvents& out);
 
@@ -65,6 +70,7 @@ class LogWriter {
   // Above the store's synced index, in order; each element was, or will be, written at once.
   std::vector<std::vector<Entry>> unsynced_;
   std::uint64_t unsynced_bytes_ = 0;
+  std::uint64_t syncing_bytes_ = 0;  // of them, those that a sync under way covers
   MonoUs sync_due_ = kNever;
   WriteNumber taken_ = 0;      // the last that was handed to `append` or `truncate`
   WriteNumber persisted_ = 0;  // the last that was said to be

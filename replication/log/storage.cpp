@@ -467,7 +467,7 @@ void Storage::poll(MonoUs now, StorageEvents& out) {
   if (self.is_failed) {
     if (now >= self.retry_at) self.try_again(now, out);
   } else if (now >= self.writer->sync_due()) {
-    self.check(self.writer->sync(out), now, out);
+    self.check(self.writer->poll(now, out), now, out);
   }
   if (!self.patient.empty()) self.run_patient(now, out);
 }

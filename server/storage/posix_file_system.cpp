@@ -89,11 +89,15 @@ Descriptor open_folder(const std::string& folder) {
 
 class PosixFile final : public log::File {
  public:
-  PosixFile(std::string path, Descriptor descriptor, std::uint64_t size)
+  PosixFile(std::string path, Descriptor descriptor, std::uint64_t size, SyncThread& syncs)
       : path_(std::move(path)),
         descriptor_(std::move(descriptor)),
         end_(size),
-        written_back_(size) {}
+        written_back_(size),
+        syncs_(syncs) {}
+  ~PosixFile() override {
+    if (is_syncing_) syncs_.end(true);
+  }
 
   FileResult<std::size_t> append(std::span<const std::string_view> pieces) override {
     std::array<iovec, IOV_MAX> vectors;
@@ -153,6 +157,20 @@ class PosixFile final : public log::File {
     return {};
   }
 
+  void begin_sync() override {
+    written_back_ = end_;
+    is_syncing_ = true;
+    syncs_.begin(descriptor_.number());
+  }
+
+  std::optional<FileStatus> end_sync(bool wait) override {
+    const std::optional<int> code = syncs_.end(wait);
+    if (!code) return std::nullopt;
+    is_syncing_ = false;
+    if (*code != 0) return failed("fsync", path_, *code);
+    return FileStatus{};
+  }
+
   FileStatus truncate(std::uint64_t size) override {
     if (repeat_interrupted(
             [&] { return ::ftruncate(descriptor_.number(), static_cast<off_t>(size)); }) != 0)
@@ -180,6 +198,8 @@ class PosixFile final : public log::File {
   Descriptor descriptor_;
   std::uint64_t end_;
   std::uint64_t written_back_;
+  SyncThread& syncs_;
+  bool is_syncing_ = false;
 };
 
 class PosixFolderLock final : public log::FolderLock {
@@ -227,7 +247,7 @@ FileResult<std::unique_ptr<log::File>> PosixFileSystem::open(const std::string& 
   if (!S_ISREG(status.st_mode))
     return failed("open", path, S_ISDIR(status.st_mode) ? EISDIR : EINVAL);
   return std::make_unique<PosixFile>(path, std::move(descriptor),
-                                     static_cast<std::uint64_t>(status.st_size));
+                                     static_cast<std::uint64_t>(status.st_size), syncs_);
 }
 
 FileResult<std::vector<std::string>> PosixFileSystem::list(const std::string& folder) {

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "replication/log/file_system.hpp"
+#include "server/storage/sync_thread.hpp"
 
 namespace holdfast::storage {
 
@@ -42,6 +43,7 @@ class PosixFileSystem final : public log::FileSystem {
   std::string from_here(const std::string& path) const;
 
   std::string working_folder_;
+  SyncThread syncs_;  // files refer to it
 };
 
 }  // namespace holdfast::storage

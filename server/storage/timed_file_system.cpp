@@ -23,13 +23,18 @@ class TimedFile final : public log::File {
   }
   log::FileResult<std::uint64_t> size() override { return file_->size(); }
   log::FileStatus sync() override {
-    const auto begin = std::chrono::steady_clock::now();
+    begin_ = std::chrono::steady_clock::now();
     auto done = file_->sync();
-    const auto taken = std::chrono::duration_cast<std::chrono::microseconds>(
-        std::chrono::steady_clock::now() - begin);
-    ++times_.count;
-    times_.us_last = static_cast<std::uint64_t>(taken.count());
-    times_.us_max = std::max(times_.us_max, times_.us_last);
+    note();
+    return done;
+  }
+  void begin_sync() override {
+    begin_ = std::chrono::steady_clock::now();
+    file_->begin_sync();
+  }
+  std::optional<log::FileStatus> end_sync(bool wait) override {
+    auto done = file_->end_sync(wait);
+    if (done) note();
     return done;
   }
   log::FileStatus truncate(std::uint64_t size) override { return file_->truncate(size); }
@@ -37,7 +42,16 @@ class TimedFile final : public log::File {
   void set_path(std::string path) override { file_->set_path(std::move(path)); }
 
  private:
+  void note() {
+    const auto taken = std::chrono::duration_cast<std::chrono::microseconds>(
+        std::chrono::steady_clock::now() - begin_);
+    ++times_.count;
+    times_.us_last = static_cast<std::uint64_t>(taken.count());
+    times_.us_max = std::max(times_.us_max, times_.us_last);
+  }
+
   std::unique_ptr<log::File> file_;
+  std::chrono::steady_clock::time_point begin_;  // of the sync
   SyncTimes& times_;
 };
 

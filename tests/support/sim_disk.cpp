@@ -104,6 +104,17 @@ struct SimDisk::Inode {
     size_min = durable.size();
   }
 
+  // What was pending when the file had `size` bytes; it was `count` writes.
+  void synced_first(std::size_t count, std::uint64_t size) {
+    if (count == pending.size()) return synced();
+    durable.resize(std::max<std::uint64_t>(durable.size(), size));
+    for (std::size_t i = 0; i < count; ++i)
+      std::memcpy(durable.data() + pending[i].offset, pending[i].bytes.data(),
+                  pending[i].bytes.size());
+    pending.erase(pending.begin(), pending.begin() + static_cast<std::ptrdiff_t>(count));
+    size_min = size;
+  }
+
   void synced() {
     const std::uint64_t size = cached.size();
     if (has_forgotten) {
@@ -170,6 +181,25 @@ class SimDisk::Handle final : public File {
     return {};
   }
 
+  void begin_sync() override {
+    if (!disk_.slow_syncs_) return File::begin_sync();
+    begun_ = {begin(Kind::kSync, "fsync"), inode_->pending.size(), inode_->cached.size()};
+  }
+
+  std::optional<FileStatus> end_sync(bool wait) override {
+    if (!begun_) return File::end_sync(wait);
+    if (!wait && disk_.random_.below(3) != 0) return std::nullopt;
+    const Begun done = *std::exchange(begun_, std::nullopt);
+    if (disk_.is_dead_) return FileStatus(unexpected(error_of(FileErrorKind::kIo, "fsync", path_)));
+    if (done.outcome.fails) {
+      inode_->has_forgotten = inode_->has_forgotten || !inode_->pending.empty();
+      inode_->settle(disk_.random_);
+      return FileStatus(unexpected(done.outcome.error));
+    }
+    inode_->synced_first(done.writes, done.size);
+    return FileStatus();
+  }
+
   FileStatus truncate(std::uint64_t size) override {
     HF_CHECK(writes_);
     const Outcome outcome = begin(Kind::kWrite, "truncate");
@@ -218,6 +248,12 @@ class SimDisk::Handle final : public File {
   std::string path_;
   bool writes_;
   std::uint64_t process_;
+  struct Begun {
+    Outcome outcome;
+    std::size_t writes = 0;  // that are covered
+    std::uint64_t size = 0;
+  };
+  std::optional<Begun> begun_;
 };
 
 class SimDisk::Lock final : public FolderLock {

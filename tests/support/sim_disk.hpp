@@ -50,6 +50,8 @@ class SimDisk final : public log::FileSystem {
     std::uint32_t read_error = 0;
   };
   void set_weather(Weather weather) { weather_ = weather; }
+  // Syncs that are begun (File::begin_sync) go on for a while, and cover what was written before.
+  void set_slow_syncs(bool slow) { slow_syncs_ = slow; }
   // Of all files together; beyond it writes do what fits and then fail with kNoSpace.
   void set_capacity(std::uint64_t bytes) { capacity_ = bytes; }
 
@@ -117,6 +119,7 @@ class SimDisk final : public log::FileSystem {
   std::string struck_;
   Weather weather_;
   std::uint64_t capacity_ = UINT64_MAX;
+  bool slow_syncs_ = false;
 };
 
 }  // namespace holdfast::sim

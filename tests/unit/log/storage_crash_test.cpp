@@ -20,12 +20,14 @@ struct Scenario {
   FileErrorKind error = FileErrorKind::kIo;
   End end = End::kKill;
   bool encrypted = false;
+  bool slow_syncs = false;  // appends go on beside them
 };
 
 class Run {
  public:
   Run(const Scenario& scenario, std::uint64_t seed)
       : scenario_(scenario), disk_(seed), member_(disk_, small_storage(seed, scenario.mode)) {
+    disk_.set_slow_syncs(scenario.slow_syncs);
     if (scenario.encrypted) member_.options().keys = KeyRing({numbered_key(1)});
   }
 
@@ -40,6 +42,11 @@ class Run {
     step([&] { member_.append(2); });
     step([&] { snapshot(); });
     step([&] { member_.append(5, 300); });
+    step([&] { member_.wait(1'000'400); });  // a sync begins, and others are appended beside it
+    step([&] { member_.append(2, 300); });
+    step([&] { member_.wait(2'000); });
+    step([&] { member_.append(1); });
+    step([&] { member_.append(2, 300); });
     step([&] { truncate(2); });
     step([&] { member_.append(1); });
     step([&] { member_.change_mode(FsyncMode::kAlways); });
@@ -155,6 +162,7 @@ TEST_CASE("an error of the disk at any operation loses nothing that was acknowle
   scenario.mode = GENERATE(FsyncMode::kEverySecond, FsyncMode::kAlways, FsyncMode::kNo);
   scenario.error = GENERATE(FileErrorKind::kIo, FileErrorKind::kNoSpace);
   scenario.end = GENERATE(End::kKill, End::kPowerLoss);
+  scenario.slow_syncs = scenario.mode == FsyncMode::kEverySecond && GENERATE(false, true);
   strike_everywhere(scenario);
 }
 
@@ -177,6 +185,7 @@ TEST_CASE("the machine may die at any operation", "[storage][crash]") {
   Scenario scenario;
   scenario.strike = SimDisk::Strike::kDeath;
   scenario.mode = GENERATE(FsyncMode::kEverySecond, FsyncMode::kAlways, FsyncMode::kNo);
+  scenario.slow_syncs = scenario.mode == FsyncMode::kEverySecond && GENERATE(false, true);
   scenario.end = End::kPowerLoss;
   strike_everywhere(scenario, 3);
 }
