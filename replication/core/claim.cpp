@@ -53,7 +53,7 @@ bool StatusBoard::nobody_can_claim(Claim own, MonoTime now, Duration fresh_for, 
   std::size_t sound = own == Claim::kSound ? 1 : 0;
   std::size_t with_log = own != Claim::kBlank ? 1 : 0;
   for (const auto& [peer, status] : statuses_) {
-    if (now - status.at > fresh_for) continue;
+    if (now - status.at >= fresh_for) continue;
     if (status.reply.hears_primary) return false;
     ++present;
     if (status.reply.claim == Claim::kSound) ++sound;

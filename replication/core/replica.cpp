@@ -169,7 +169,13 @@ void Replica::on_received(const Received& received) {
     if (request->kind == wire::VoteKind::kPreVote) return on_pre_vote_request(from, *request);
     return on_vote_request(from, *request);
   }
-  if (message.term < term_) return answer_old_term(from, message);
+  if (message.term < term_) {
+    // Who grants a pre-vote may be behind: the answer names the term that it is about.
+    const auto* reply = std::get_if<wire::VoteReply>(&message.body);
+    if (reply != nullptr && reply->kind == wire::VoteKind::kPreVote)
+      return on_vote_reply(from, *reply);
+    return answer_old_term(from, message);
+  }
   if (message.term > term_) adopt_term(message.term);
   if (std::holds_alternative<wire::Busy>(message.body)) {
     if (from == primary_) suspicion_.on_busy(awake_.now());
@@ -223,7 +229,8 @@ bool Replica::settle_generation(NodeId from, const wire::Message& message) {
   const bool from_primary = std::holds_alternative<wire::Heartbeat>(message.body) ||
                             std::holds_alternative<wire::AppendEntries>(message.body);
   if (from_primary && message.term >= term_ &&
-      (claim_ == wire::Claim::kRecovering || nobody_can_claim())) {
+      (claim_ == wire::Claim::kRecovering || message.generation <= agreed_generation_ ||
+       nobody_can_claim())) {
     adopt_generation(message.generation);
     return true;
   }
@@ -283,6 +290,7 @@ void Replica::on_peer_connected(NodeId id) {
   outbox_.forget(id);
   next_status_ = kLongAgo;
   if (role_ == Role::kPrimary) next_heartbeat_ = now_;
+  ask_for_vote(id);
 }
 
 void Replica::on_peer_lost(NodeId id) {
@@ -377,6 +385,7 @@ void Replica::become_replica(NodeId primary) {
     if (transfer_.is_active()) end_transfer(TransferOutcome::kDone);
     for (PeerProgress& peer : peers_)
       if (peer.feed == Feed::kSnapshot) out_->end_snapshot.push_back(peer.id);
+    lonely_since_ = now_;
     election_.rounds = 0;
     election_.next_round = now_ + rank_delay() + config_.heartbeat * 2;
   }

@@ -134,6 +134,7 @@ class Replica {
   void suspect(std::string_view why);
   void tick_election();
   void ask_for_pre_votes();
+  void ask_for_vote(NodeId peer);
   void stand(wire::VoteKind kind);
   void check_votes();
   bool may_stand() const;
@@ -194,6 +195,7 @@ class Replica {
   void judge_blank();
   void judge_recovery();
   void judge_generation();
+  Duration fresh_for() const;
   bool nobody_can_claim() const;
   void become_recovering(std::string_view why);
   void adopt_generation(std::uint64_t generation);
@@ -266,6 +268,7 @@ class Replica {
   RecoveryMark mark_;
   MonoTime next_status_ = kLongAgo;
   std::uint64_t pending_generation_ = 0;  // that a victory begins
+  std::uint64_t agreed_generation_ = 0;   // that it voted for
   bool refused_noted_ = false;
 };
 

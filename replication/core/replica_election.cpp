@@ -119,6 +119,7 @@ void Replica::judge_vote(NodeId from, const VoteRequest& request) {
     if (term > term_) adopt_term(term);
     return refuse_vote(from, request, Refusal::kLogBehind);
   }
+  if (request.kind == VoteKind::kGeneration) agreed_generation_ = request.new_generation;
   const bool is_repeated = term == term_ && voted_for_ == from;
   if (!is_repeated) {
     term_ = term;
@@ -179,13 +180,22 @@ void Replica::ask_for_pre_votes() {
   election_.phase = Phase::kAsking;
   election_.granted.assign(1, config_.self);
   election_.deadline = now_ + draw(config_.election_timeout / 2, config_.heartbeat * 2);
-  const VoteRequest request{VoteKind::kPreVote, next_term(term_), log_.last_index(),
-                            log_.last_term(), 0};
   if (config_.members.size() > 1)
-    note(false, fmt::format("asks for pre-votes term={} last={} round={}", request.for_term.value,
+    note(false, fmt::format("asks for pre-votes term={} last={} round={}", next_term(term_).value,
                             log_.last_index().value, election_.rounds));
-  for (const PeerProgress& peer : peers_) send(peer.id, request);
+  for (const PeerProgress& peer : peers_) ask_for_vote(peer.id);
   check_votes();
+}
+
+// What this member asks now, if anything.
+void Replica::ask_for_vote(NodeId peer) {
+  if (election_.phase == Phase::kAsking) {
+    send(peer,
+         VoteRequest{VoteKind::kPreVote, next_term(term_), log_.last_index(), log_.last_term(), 0});
+  } else if (election_.phase == Phase::kStanding) {
+    send(peer, VoteRequest{election_.kind, term_, log_.last_index(), log_.last_term(),
+                           pending_generation_});
+  }
 }
 
 void Replica::on_vote_reply(NodeId from, const VoteReply& reply) {
@@ -230,8 +240,7 @@ void Replica::stand(VoteKind kind) {
   election_.deadline = now_ + draw(config_.lease + config_.heartbeat * 4, config_.lease);
   announce({});
   save_record();
-  const VoteRequest request{kind, term_, log_.last_index(), log_.last_term(), pending_generation_};
-  for (const PeerProgress& peer : peers_) send(peer.id, request);
+  for (const PeerProgress& peer : peers_) ask_for_vote(peer.id);
 }
 
 }  // namespace holdfast::core

@@ -71,9 +71,14 @@ void Replica::judge_recovery() {
   save_record();
 }
 
+// Answers count that are newer than the last primary: under it all may have changed.
+Duration Replica::fresh_for() const {
+  return std::min(config_.election_timeout * 2, now_ - lonely_since_);
+}
+
 bool Replica::nobody_can_claim() const {
   if (role_ == Role::kPrimary || !suspicion_.is_suspected()) return false;
-  return board_.nobody_can_claim(claim_, now_, config_.election_timeout * 2, now_ - lonely_since_,
+  return board_.nobody_can_claim(claim_, now_, fresh_for(), now_ - lonely_since_,
                                  config_.recovery_wait);
 }
 
@@ -84,9 +89,7 @@ void Replica::judge_generation() {
       now_ < election_.next_round || !nobody_can_claim())
     return;
   for (const auto& [peer, status] : board_.statuses()) {
-    if (now_ - status.at > config_.election_timeout * 2 ||
-        status.reply.claim == wire::Claim::kBlank)
-      continue;
+    if (now_ - status.at >= fresh_for() || status.reply.claim == wire::Claim::kBlank) continue;
     if (status.generation > generation_) return;
     const auto theirs = std::pair(status.reply.last_term, status.reply.last_index);
     const auto ours = std::pair(log_.last_term(), log_.last_index());

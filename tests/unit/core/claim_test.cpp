@@ -264,6 +264,41 @@ TEST_CASE("a recovering member follows a newer generation, a sound one refuses u
   CHECK(sound.noted("wipe its disk"));
 }
 
+TEST_CASE("what was known before the last primary says nothing about who can claim", "[claim]") {
+  Member member = MemberBuilder().term(4).log_through(50).tail_in_doubt().build();
+  member.links({2, 3});
+  member.passes(5);
+  answers(member, 2, 4, Claim::kRecovering, 40, 1);
+  answers(member, 3, 4, Claim::kRecovering, 40, 1);
+  member.hears(2, Heartbeat{1, 0, {}, {60}, {}});  // a primary, for a moment
+  REQUIRE(member->primary() == NodeId{2});
+  member.happens(PeerLost{{2}});
+  member.passes(50);
+  CHECK(member->role() == Role::kReplica);
+  answers(member, 3, 4, Claim::kSound, 60, 1);
+  member.passes(200);
+  CHECK(member->role() == Role::kReplica);
+}
+
+TEST_CASE("a sound member follows the generation that it voted for", "[claim]") {
+  Member member = MemberBuilder().id(2).term(4).log_through(50).build();
+  member.links({1, 3});
+  for (int i = 0; i < 400 && !member.said<StatusRequest>(1); ++i) member.passes(5);
+  answers(member, 1, 4, Claim::kRecovering, 50, 1);
+  answers(member, 3, 4, Claim::kRecovering, 40, 1);
+  const VoteRequest request{VoteKind::kGeneration, {9}, {50}, {1}, 2};
+  member.hears(1, {9}, request);
+  REQUIRE(member.said<VoteReply>(1));
+  REQUIRE(member.said<VoteReply>(1)->granted);
+  // Others follow already, which says so much as that somebody can claim.
+  const auto status = member.said<StatusRequest>(3);
+  member.happens(
+      Received{{3}, {{9}, 2, StatusReply{status->nonce, Claim::kRecovering, {40}, {1}, 0, true}}});
+  member.happens(Received{{1}, {{9}, 2, Heartbeat{1, 0, {}, {51}, {}}}});
+  CHECK(member->generation() == 2);
+  CHECK(member->claim() == Claim::kRecovering);
+}
+
 TEST_CASE("an operator may say that what is here is all there is", "[claim]") {
   Member member = MemberBuilder().term(4).log_through(50).tail_in_doubt().build();
   member.happens(GenerationForced{});

@@ -220,6 +220,34 @@ TEST_CASE("of two that ask at once the first in the list goes on", "[election]")
   }
 }
 
+TEST_CASE("a pre-vote of a voter whose term is older counts", "[election]") {
+  Member candidate = MemberBuilder().term(6).build();
+  candidate.links({2, 3});
+  for (int i = 0; i < 200 && !candidate.said<VoteRequest>(2); ++i) candidate.passes(5);
+  REQUIRE(candidate.said<VoteRequest>(2));
+  candidate.hears(2, {4}, VoteReply{VoteKind::kPreVote, {7}, true, Refusal::kNone});
+  candidate.passes(200);  // no promise holds it up
+  CHECK(candidate->term() == Term{7});
+  CHECK(candidate.said<VoteRequest>(3)->kind == VoteKind::kVote);
+}
+
+TEST_CASE("who is reached during a candidacy is asked at once", "[election]") {
+  Member candidate = MemberBuilder().term(4).build();
+  candidate.links({2});
+  for (int i = 0; i < 200 && !candidate.said<VoteRequest>(2); ++i) candidate.passes(5);
+  candidate.forget();
+  candidate.links({3});
+  REQUIRE(candidate.said<VoteRequest>(3));
+  CHECK(candidate.said<VoteRequest>(3)->kind == VoteKind::kPreVote);
+  candidate.hears(2, VoteReply{VoteKind::kPreVote, {5}, true, Refusal::kNone});
+  REQUIRE(candidate->role() == Role::kCandidate);
+  candidate.forget();
+  candidate.links({3});
+  REQUIRE(candidate.said<VoteRequest>(3));
+  CHECK(candidate.said<VoteRequest>(3)->kind == VoteKind::kVote);
+  CHECK(candidate.said<VoteRequest>(3)->for_term == Term{5});
+}
+
 TEST_CASE("a member that is alone is primary by its own vote", "[election]") {
   MemberBuilder builder;
   builder.of(1);
