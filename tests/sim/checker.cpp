@@ -62,8 +62,11 @@ void Checker::on_acknowledged(LogIndex index, std::uint64_t entry_hash) {
   shown_ = std::max(shown_, index);
 }
 
-void Checker::on_read(std::size_t node, LogIndex version, LogIndex shown_when_asked) {
+void Checker::on_read(std::size_t node, LogIndex version, Shown when_asked) {
   ++read_count_;
+  LogIndex shown_when_asked = when_asked.index;
+  for (std::size_t i = when_asked.losses; i < kept_.size(); ++i)
+    shown_when_asked = std::min(shown_when_asked, kept_[i]);
   if (version < shown_when_asked)
     return fail(
         fmt::format("stale read: node {} shows version {}, but {} was shown before it was "
@@ -88,6 +91,7 @@ void Checker::on_generation(std::size_t node, bool may_lose, LogIndex first,
   committed_.resize(agreed);
   digests_.resize(agreed);
   shown_ = std::min(shown_, LogIndex{agreed});
+  kept_.push_back({agreed});
 }
 
 }  // namespace holdfast::sim

@@ -44,9 +44,13 @@ class Checker {
   void on_state(std::size_t node, LogIndex index, std::uint64_t digest);
   void on_acknowledged(LogIndex index, std::uint64_t entry_hash);
 
-  // The newest that anybody has been shown.
-  LogIndex shown() const { return shown_; }
-  void on_read(std::size_t node, LogIndex version, LogIndex shown_when_asked);
+  // The newest that anybody has been shown, and how many generations had lost something by then.
+  struct Shown {
+    LogIndex index;
+    std::size_t losses = 0;
+  };
+  Shown shown() const { return {shown_, kept_.size()}; }
+  void on_read(std::size_t node, LogIndex version, Shown when_asked);
 
   // The log of a member that begins a new generation, from the first index on that is known there.
   void on_generation(std::size_t node, bool may_lose, LogIndex first,
@@ -76,6 +80,7 @@ class Checker {
   std::vector<std::uint64_t> digests_;
   std::map<Term, std::size_t> primaries_;
   LogIndex shown_;
+  std::vector<LogIndex> kept_;  // by each generation that lost something
   std::uint64_t acknowledged_count_ = 0;
   std::uint64_t read_count_ = 0;
 };

@@ -23,6 +23,7 @@ void Faults::every(std::int64_t mean_us, void (Faults::*act)()) {
 }
 
 void Faults::begin() {
+  ended_ = false;
   every(plan_.kill_us, &Faults::kill);
   every(plan_.power_us, &Faults::lose_power);
   every(plan_.wipe_us, &Faults::wipe);
@@ -94,6 +95,7 @@ void Faults::wipe() {
 void Faults::cut() {
   const std::size_t count = target_.machine_count();
   if (count < 2) return;
+  if (random_.below(3) == 0) return cut_pair();
   std::vector<bool> side(count);
   const std::uint64_t kind = random_.below(4);
   const std::size_t chosen = victim();
@@ -108,9 +110,66 @@ void Faults::cut() {
       if (a < b && random_.below(4) == 0) network_.break_link(a, b);
     }
   }
+  heal_later();
+}
+
+// Only these two do not hear each other; each may hear all others.
+void Faults::cut_pair() {
+  const std::size_t count = target_.machine_count();
+  const std::size_t a = victim();
+  const std::size_t b = (a + 1 + random_.below(count - 1)) % count;
+  const std::uint64_t kind = random_.below(3);
+  network_.cut(a, b, kind != 1);
+  network_.cut(b, a, kind != 2);
+  heal_later();
+  if (count > 2 && random_.below(2) == 0) {
+    std::size_t third = random_.below(count);
+    while (third == a || third == b) third = (third + 1) % count;
+    timeline_.after(250'000 + below(500'000), [this, third] { blink(third); });
+  }
+}
+
+// A restart so quick that nobody's patience ends meanwhile.
+void Faults::blink(std::size_t number) {
+  if (ended_ || !target_.machine(number).is_up()) return;
+  target_.kill_process(number);
+  timeline_.after(1'000 + below(10'000), [this, number] {
+    if (!ended_ && !target_.machine(number).is_up()) target_.restart(number);
+  });
+}
+
+void Faults::heal_later() {
   timeline_.after(50'000 + below(1'500'000), [this] {
     if (!ended_) network_.heal_all();
   });
+}
+
+// What a primary does first in its term is the most delicate.
+void Faults::on_primary(std::size_t number) {
+  if (ended_ || plan_.hit_primary_one_in == 0 || random_.below(plan_.hit_primary_one_in) != 0)
+    return;
+  timeline_.after(below(6'000), [this, number] {
+    if (!ended_ && target_.machine(number).is_up()) hit(number);
+  });
+}
+
+void Faults::hit(std::size_t number) {
+  switch (random_.below(3)) {
+    case 0:
+      target_.machine(number).pause(10'000 + below(1'000'000), false);
+      break;
+    case 1:
+      for (std::size_t peer = 0; peer < target_.machine_count(); ++peer) {
+        if (peer == number) continue;
+        network_.cut(number, peer, true);
+        network_.cut(peer, number, true);
+      }
+      heal_later();
+      break;
+    default:
+      target_.kill_process(number);
+      down_for_a_while(number);
+  }
 }
 
 void Faults::flap() {
@@ -132,7 +191,16 @@ void Faults::busy() {
 }
 
 void Faults::hand_over() {
-  target_.hand_over(random_.below(target_.machine_count()));
+  const bool soon = random_.below(2) == 0;
+  // Its messages are few and in no order that matters: each may come when it does not fit any more.
+  const std::size_t from = target_.primary_or_any();
+  for (std::size_t to = 0; to < target_.machine_count() && soon; ++to)
+    if (to != from && random_.below(2) == 0) network_.slow_down(from, to, below(200'000), 5'000);
+  target_.hand_over(random_.below(target_.machine_count()), 1'000 + below(soon ? 30'000 : 600'000));
+  if (random_.below(4) == 0)
+    timeline_.after(below(20'000), [this] {
+      if (!ended_) target_.abort_hand_over();
+    });
 }
 
 void Faults::disk() {

@@ -30,6 +30,8 @@ struct FaultPlan {
   std::int64_t down_us_max = 1'500'000;
   // A machine that came back dies again soon, one time in so many; 0: never.
   std::uint64_t relapse_one_in = 0;
+  // A new primary is hit within a few milliseconds, one time in so many; 0: never.
+  std::uint64_t hit_primary_one_in = 0;
   // Once, at this time, all lose power; 0: never.
   std::int64_t catastrophe_at_us = 0;
 };
@@ -46,7 +48,8 @@ class FaultTarget {
   // Whether the cluster's promises allow that this one's disk loses something now.
   virtual bool may_lose_disk(std::size_t number) = 0;
   virtual void allow_any_loss() = 0;
-  virtual void hand_over(std::size_t target) = 0;
+  virtual void hand_over(std::size_t target, std::int64_t timeout_us) = 0;
+  virtual void abort_hand_over() = 0;
   virtual void fail_disk(std::size_t number, bool failed) = 0;
   // Where the work is: faults like to hit it.
   virtual std::size_t primary_or_any() = 0;
@@ -58,6 +61,7 @@ class Faults {
   void begin();
   // Nothing goes wrong any more; what is broken is mended. Machines that are down are restarted.
   void end();
+  void on_primary(std::size_t number);
 
  private:
   void every(std::int64_t mean_us, void (Faults::*act)());
@@ -68,6 +72,10 @@ class Faults {
   void lose_power();
   void wipe();
   void cut();
+  void cut_pair();
+  void blink(std::size_t number);
+  void heal_later();
+  void hit(std::size_t number);
   void flap();
   void pause();
   void busy();
@@ -81,7 +89,7 @@ class Faults {
   Network& network_;
   FaultTarget& target_;
   FaultPlan plan_;
-  bool ended_ = false;
+  bool ended_ = true;
 };
 
 }  // namespace holdfast::sim

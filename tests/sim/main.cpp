@@ -2,7 +2,7 @@
 //
 //   sim --seeds A..B [--members N]           runs them all; prints and stops at the first failure
 //   sim --seed N [--trace] [--members N]     runs one; --trace tells its story
-//   sim_bugs --hunt N                        each planted fault must be found within N seeds
+//   sim_bugs --hunt N [--from A]             each planted fault must be found by seed N
 //   sim_bugs --bug NAME --seed N [--trace]
 #include <sys/wait.h>
 #include <unistd.h>
@@ -118,7 +118,7 @@ bool hunt(const BugName& bug, Arguments arguments) {
   const pid_t child = fork();
   if (child == 0) {
     arguments.bug = bug.name;
-    for (std::uint64_t seed = 1; seed <= arguments.hunt; ++seed) {
+    for (std::uint64_t seed = arguments.first; seed <= arguments.hunt; ++seed) {
       const RunResult result = run_one(arguments, seed);
       if (result.failure.empty()) continue;
       std::printf("%-28s seed %4llu: %s\n", bug.name, static_cast<unsigned long long>(seed),
@@ -153,6 +153,8 @@ int main(int argc, char** argv) {
                            : std::strtoull(range.c_str() + dots + 2, nullptr, 10);
     } else if (option == "--seed") {
       arguments.first = arguments.last = std::strtoull(value().c_str(), nullptr, 10);
+    } else if (option == "--from") {
+      arguments.first = std::strtoull(value().c_str(), nullptr, 10);
     } else if (option == "--members") {
       arguments.members = std::strtoull(value().c_str(), nullptr, 10);
     } else if (option == "--trace") {
@@ -171,6 +173,7 @@ int main(int argc, char** argv) {
 #ifdef HOLDFAST_SIM_BUGS
   if (arguments.hunt != 0) {
     int missed = 0;
+    if (!arguments.bug.empty()) bug_of(arguments.bug);  // a name that is unknown ends here
     for (const BugName& bug : kBugs) {
       if (!arguments.bug.empty() && arguments.bug != bug.name) continue;
       if (!hunt(bug, arguments)) ++missed;

@@ -35,8 +35,9 @@ void Network::send(std::size_t from, std::size_t to, const wire::Message& messag
 void Network::deliver(std::size_t from, std::size_t to, const wire::Message& message) {
   std::int64_t delay = weather_.delay_us_min + below(weather_.delay_us_max - weather_.delay_us_min);
   if (happens(weather_.late_one_in)) delay += below(weather_.late_us_max);
-  TrueTime arrival = timeline_.now() + delay;
   Way& way = at(from, to);
+  if (timeline_.now() < way.slow_until) delay += way.slow_by_us;
+  TrueTime arrival = timeline_.now() + delay;
   if (!weather_.reorders) arrival = way.last_arrival = std::max(arrival, way.last_arrival);
   const std::uint64_t epoch = link(from, to).epoch;
   timeline_.at(arrival, [this, from, to, epoch, message] {
@@ -68,6 +69,12 @@ void Network::set_up(std::size_t machine, bool up, bool says_goodbye) {
 
 void Network::cut(std::size_t from, std::size_t to, bool is_cut) {
   at(from, to).cut = is_cut;
+}
+
+void Network::slow_down(std::size_t from, std::size_t to, std::int64_t later_us,
+                        std::int64_t while_us) {
+  at(from, to).slow_by_us = later_us;
+  at(from, to).slow_until = timeline_.now() + while_us;
 }
 
 void Network::heal_all() {

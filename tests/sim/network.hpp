@@ -50,6 +50,8 @@ class Network {
   // Nothing passes in this direction.
   void cut(std::size_t from, std::size_t to, bool is_cut);
   void heal_all();
+  // What is sent in this direction for a while arrives so much later.
+  void slow_down(std::size_t from, std::size_t to, std::int64_t later_us, std::int64_t while_us);
   bool is_cut(std::size_t from, std::size_t to) const { return at(from, to).cut; }
   // Both ends notice, and connect again.
   void break_link(std::size_t a, std::size_t b);
@@ -57,6 +59,8 @@ class Network {
  private:
   struct Way {
     bool cut = false;
+    TrueTime slow_until = 0;
+    std::int64_t slow_by_us = 0;
     TrueTime last_arrival = 0;
   };
   struct Link {

@@ -120,9 +120,13 @@ void RegisterNode::say_busy() {
   }
 }
 
-void RegisterNode::hand_over(NodeId target, core::MonoTime now) {
+void RegisterNode::hand_over(NodeId target, core::Duration timeout, core::MonoTime now) {
   submit(now);
-  step(core::TransferRequested{target, core::milliseconds(500)}, now);
+  step(core::TransferRequested{target, timeout}, now);
+}
+
+void RegisterNode::abort_hand_over(core::MonoTime now) {
+  step(core::TransferAborted{}, now);
 }
 
 void RegisterNode::disk_event(bool failed, core::MonoTime now) {
@@ -193,8 +197,10 @@ void RegisterNode::carry_out() {
     post_later(std::move(answer));
   }
   do_reads();
-  for (core::Send& message : effects_.send)
+  for (core::Send& message : effects_.send) {
+    check_said(message.message);
     around_.network.send(number_, message.to.value - 1, message.message);
+  }
   release_replies();
 }
 
@@ -203,6 +209,21 @@ void RegisterNode::check_generation() {
   generation_ = replica_.generation();
   if (replica_.role() == core::Role::kPrimary && replica_.term() >= around_.checker.newest_term())
     around_.checker.on_generation(number_, around_.may_lose_data(), first_, facts_);
+}
+
+// What is said must be true already: nothing is acknowledged that a killed process could lose.
+void RegisterNode::check_said(const wire::Message& message) {
+  LogIndex persisted;
+  if (const auto* append = std::get_if<wire::AppendReply>(&message.body)) {
+    if (append->accepted) persisted = append->persisted;
+  } else if (const auto* heartbeat = std::get_if<wire::HeartbeatReply>(&message.body)) {
+    persisted = heartbeat->persisted;
+  }
+  const EntryFact* entry = fact(persisted);
+  if (entry != nullptr && !around_.log_disk.state().holds(persisted, entry->term))
+    around_.checker.fail(
+        fmt::format("node {} acknowledges index {} of term {}, which is not on its disk",
+                    number_ + 1, persisted.value, entry->term.value));
 }
 
 void RegisterNode::note_write(const core::LogWrite& write) {
@@ -258,7 +279,7 @@ void RegisterNode::do_became() {
         (term && last.value != 0 && *term != checker.committed(last)->term))
       checker.fail(fmt::format("node {} is primary of term {} without the committed entry {}",
                                number_ + 1, became.term.value, last.value));
-    around_.on_role_change();
+    around_.on_primary(number_);
   }
 }
 
@@ -297,7 +318,10 @@ void RegisterNode::check_committed() {
     if (entry == nullptr)
       return around_.checker.fail(
           fmt::format("node {} commits index {}, which it has not", number_ + 1, committed_.value));
+    const bool is_new = around_.checker.committed(committed_) == nullptr;
     around_.checker.on_committed(number_, committed_, *entry);
+    if (is_new && committed_ == commit && around_.on_committed)
+      around_.on_committed(committed_, entry->term);
   }
   while (!undo_.empty() && undo_.front().index < committed_) undo_.pop_front();
 }

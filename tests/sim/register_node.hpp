@@ -35,6 +35,15 @@ struct RecordOnDisk {
 struct LogOnDisk {
   RegisterState snapshot;
   std::vector<log::Entry> entries;  // behind the snapshot, or from before it
+
+  LogIndex last_index() const { return entries.empty() ? snapshot.index : entries.back().index; }
+  Term last_term() const { return entries.empty() ? snapshot.term : entries.back().term; }
+  bool holds(LogIndex index, Term term) const {
+    if (index <= snapshot.index) return true;
+    if (entries.empty() || index < entries.front().index || index > entries.back().index)
+      return false;
+    return entries[index.value - entries.front().index.value].term == term;
+  }
 };
 
 struct Surroundings {
@@ -50,7 +59,9 @@ struct Surroundings {
   std::function<void(std::size_t node, const std::string& text)> trace;
   // Whether this member took part in losing a majority's data, so that a generation may begin.
   std::function<bool()> may_lose_data;
-  std::function<void()> on_role_change;
+  std::function<void(std::size_t node)> on_primary;
+  // A member sees this entry committed first.
+  std::function<void(LogIndex index, Term term)> on_committed;
 };
 
 enum class Outcome : std::uint8_t { kDone, kRefused };
@@ -63,7 +74,8 @@ class RegisterNode final : public Process {
 
   void write(std::uint64_t id, std::size_t payload_bytes, Reply reply);
   void read(core::ReadMode mode, core::MonoTime now, Reply reply);
-  void hand_over(NodeId target, core::MonoTime now);
+  void hand_over(NodeId target, core::Duration timeout, core::MonoTime now);
+  void abort_hand_over(core::MonoTime now);
   void disk_event(bool failed, core::MonoTime now);
   const core::Replica& replica() const { return replica_; }
   const RegisterState& state() const { return state_; }
@@ -99,6 +111,7 @@ class RegisterNode final : public Process {
   void do_reads();
   void submit(core::MonoTime now);
   void check_committed();
+  void check_said(const wire::Message& message);
   void release_replies();
   void undo_from(LogIndex index);
   void apply(LogIndex index, Term term, std::uint64_t hash);

@@ -38,6 +38,10 @@ void World::plan() {
   }
   for (std::size_t i = 1; i <= members; ++i) config_.members.push_back({i});
   config_.bootstrap = true;
+  if (one_in(2)) {
+    config_.heartbeat = {between(20'000, 75'000)};
+    config_.lease = {between(2 * config_.heartbeat.us, config_.election_timeout.us)};
+  }
   config_.message_bytes = static_cast<std::size_t>(between(64, 600));
   config_.window_bytes = config_.message_bytes * 4 * static_cast<std::size_t>(between(1, 8));
   config_.window_messages = static_cast<std::size_t>(between(2, 30));
@@ -70,7 +74,7 @@ void World::plan() {
   f.pause_us = sometimes(100'000, 1'000'000);
   f.pause_us_max = between(100'000, 1'500'000);
   f.busy_us = one_in(4) ? between(300'000, 1'500'000) : 0;
-  f.hand_over_us = sometimes(100'000, 1'000'000);
+  f.hand_over_us = sometimes(30'000, 1'000'000);
   f.disk_us = one_in(4) ? between(300'000, 1'500'000) : 0;
   f.clock_us = sometimes(100'000, 1'000'000);
   // Two clocks run apart by less than the bound that leases are shortened by.
@@ -79,6 +83,7 @@ void World::plan() {
   f.relapse_one_in = one_in(2) ? 3 : 0;
   f.down_us_max = between(100'000, 2'000'000);
   if (one_in(2)) pause_plan_.inside_one_in = static_cast<std::uint64_t>(between(200, 3'000));
+  if (one_in(3)) f.hit_primary_one_in = static_cast<std::uint64_t>(between(1, 4));
   if (!fsync_always_ && members > 1 && one_in(12))
     f.catastrophe_at_us = between(1'000'000, chaos_us_ - 500'000);
   if (f.catastrophe_at_us != 0) config_.recovery_wait = core::milliseconds(2'000);
@@ -108,11 +113,18 @@ void World::build() {
                                                                snapshot_every_,
                                                                {},
                                                                {},
+                                                               {},
                                                                {}});
     if (scenario_.trace)
       host->around->trace = [this](std::size_t n, const std::string& text) { trace(n, text); };
     host->around->may_lose_data = [this] { return any_loss_; };
-    host->around->on_role_change = [this] { check_leases(); };
+    host->around->on_primary = [this](std::size_t n) {
+      check_leases();
+      faults_->on_primary(n);
+    };
+    host->around->on_committed = [this](LogIndex index, Term term) {
+      check_committed_stays(index, term);
+    };
     hosts_.push_back(std::move(host));
   }
   for (std::size_t i = 0; i < count; ++i) restart(i);
@@ -195,11 +207,20 @@ bool World::may_lose_disk(std::size_t number) {
   return checker_.committed_last().value > 0 && in_doubt <= (hosts_.size() - 1) / 2;
 }
 
-void World::hand_over(std::size_t target) {
+void World::hand_over(std::size_t target, std::int64_t timeout_us) {
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     if (!hosts_[i]->machine->is_up() || node(i)->replica().role() != core::Role::kPrimary) continue;
-    hosts_[i]->machine->post([target](Process& process, core::MonoTime now) {
-      static_cast<RegisterNode&>(process).hand_over({target + 1}, now);
+    hosts_[i]->machine->post([target, timeout_us](Process& process, core::MonoTime now) {
+      static_cast<RegisterNode&>(process).hand_over({target + 1}, {timeout_us}, now);
+    });
+  }
+}
+
+void World::abort_hand_over() {
+  for (std::size_t i = 0; i < hosts_.size(); ++i) {
+    if (!hosts_[i]->machine->is_up() || node(i)->replica().role() != core::Role::kPrimary) continue;
+    hosts_[i]->machine->post([](Process& process, core::MonoTime now) {
+      static_cast<RegisterNode&>(process).abort_hand_over(now);
     });
   }
 }
@@ -245,6 +266,32 @@ void World::check_leases() {
   }
 }
 
+// An entry that counts as committed must be out of reach of every election to come: if all
+// processes died now, nobody without it would get a majority by what lies on the disks. Members in
+// doubt neither vote nor stand.
+void World::check_committed_stays(LogIndex index, Term term) {
+  settle_doubts();
+  std::vector<const LogOnDisk*> logs;
+  for (const auto& host : hosts_) {
+    const RecordOnDisk& record = host->record_disk->state();
+    if (record.is_there && !record.record.recovering && !host->in_doubt)
+      logs.push_back(&host->log_disk->state());
+  }
+  for (const LogOnDisk* candidate : logs) {
+    if (candidate->holds(index, term)) continue;
+    const auto votes = static_cast<std::size_t>(
+        std::count_if(logs.begin(), logs.end(), [&](const LogOnDisk* voter) {
+          return std::pair(candidate->last_term(), candidate->last_index()) >=
+                 std::pair(voter->last_term(), voter->last_index());
+        }));
+    if (votes > hosts_.size() / 2)
+      return checker_.fail(
+          fmt::format("commitment is forever: index {} of term {} counts as committed, but a "
+                      "member without it can still be elected",
+                      index.value, term.value));
+  }
+}
+
 void World::client_acts(std::size_t number) {
   if (!clients_work_) return;
   Client& client = clients_[number];
@@ -260,7 +307,7 @@ void World::client_acts(std::size_t number) {
       static_cast<RegisterNode&>(process).write(operation, bytes, reply);
     });
   } else {
-    const LogIndex shown = checker_.shown();
+    const Checker::Shown shown = checker_.shown();
     const std::size_t target = client.target;
     const Reply checked = [this, shown, target, reply](Outcome outcome, LogIndex version) {
       if (outcome == Outcome::kDone) checker_.on_read(target, version, shown);

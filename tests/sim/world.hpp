@@ -53,7 +53,8 @@ class World final : public FaultTarget {
   void restart(std::size_t number) override;
   bool may_lose_disk(std::size_t number) override;
   void allow_any_loss() override { any_loss_ = true; }
-  void hand_over(std::size_t target) override;
+  void hand_over(std::size_t target, std::int64_t timeout_us) override;
+  void abort_hand_over() override;
   void fail_disk(std::size_t number, bool failed) override;
   std::size_t primary_or_any() override;
 
@@ -79,6 +80,7 @@ class World final : public FaultTarget {
   void client_done(std::size_t number, std::uint64_t operation, bool moves_on);
   bool run_until(TrueTime end, const std::function<bool()>& done);
   void check_leases();
+  void check_committed_stays(LogIndex index, Term term);
   bool all_agree();
   std::string describe(std::size_t number);
   void write_something();
