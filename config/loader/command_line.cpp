@@ -131,6 +131,10 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
     }
     return fail(fmt::format("command line: {}: {}; see --help", flag,
                             unknown_name("option", flag, known_flags())));
+  } catch (const CLI::ArgumentMismatch& wrong) {
+    const std::string text = wrong.what();
+    return fail(fmt::format("command line: {}: a value is missing; see --help",
+                            text.substr(0, text.find(':'))));
   } catch (const CLI::ParseError& wrong) {
     return fail(fmt::format("command line: {}; see --help", wrong.what()));
   }

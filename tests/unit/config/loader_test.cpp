@@ -381,6 +381,8 @@ TEST_CASE("a wrong command line is refused", "[config]") {
   CHECK(loading.error({"--port", "1", "extra"}) ==
         "command line: 'extra' is not expected here; a configuration file goes first, or after "
         "--config");
+  CHECK(loading.error({"--port"}) == "command line: --port: a value is missing; see --help");
+  CHECK(loading.error({"--config"}) == "command line: --config: a value is missing; see --help");
   CHECK(loading.error({"--port", "x"}) ==
         "--port: 'x' is not allowed; allowed: an integer from 0 to 65535");
   CHECK(loading.error({"--port"}).starts_with("command line: --port"));
