@@ -57,10 +57,12 @@ void memory_stats(CommandContext& ctx) {
   const HostFigures host = server.host.figures();
   const std::size_t used = server.keyspace.used_bytes();
   const std::size_t peak = server.statistics.note_used(used);
+  std::size_t databases = 0;
   std::size_t keys = 0;
   std::size_t tables = 0;
   for (keyspace::DatabaseIndex i = 0; i < server.keyspace.database_count(); ++i) {
     keys += server.keyspace.table(i).size();
+    databases += server.keyspace.table(i).empty() ? 0 : 1;
     tables += server.keyspace.table(i).memory_bytes();
   }
   const std::size_t data = used - std::min(used, tables);
@@ -80,22 +82,46 @@ void memory_stats(CommandContext& ctx) {
     reply.bulk(name);
     reply.number(value);
   };
-  reply.map(14);
+  reply.map(27 + databases);
   integer("peak.allocated", peak);
   integer("total.allocated", used);
   integer("startup.allocated", 0);
   integer("replication.backlog", 0);
   integer("clients.slaves", 0);
   integer("clients.normal", client_bytes);
+  integer("cluster.links", 0);
   integer("aof.buffer", 0);
+  integer("lua.caches", 0);
+  integer("functions.caches", 0);
+  for (keyspace::DatabaseIndex i = 0; i < server.keyspace.database_count(); ++i) {
+    const keyspace::Table& table = server.keyspace.table(i);
+    if (table.empty()) continue;
+    reply.bulk(fmt::format("db.{}", i));
+    reply.map(3);
+    integer("overhead.hashtable.main", table.memory_bytes());
+    integer("overhead.hashtable.expires", 0);  // expiry times stand in the same table
+    integer("overhead.hashtable.slot-to-keys", 0);
+  }
   integer("overhead.total", tables);
   integer("keys.count", keys);
   integer("keys.bytes-per-key", keys == 0 ? 0 : used / keys);
   integer("dataset.bytes", data);
   number("dataset.percentage", percent(data, used));
   number("peak.percentage", percent(used, peak));
-  number("fragmentation",
-         used == 0 ? 1.0 : static_cast<double>(host.resident_bytes) / static_cast<double>(used));
+  const auto both = [&](std::string_view ratio_name, std::string_view bytes_name, std::size_t more,
+                        std::size_t less) {
+    number(ratio_name, less == 0 ? 1.0 : static_cast<double>(more) / static_cast<double>(less));
+    reply.bulk(bytes_name);
+    reply.integer(static_cast<std::int64_t>(more) - static_cast<std::int64_t>(less));
+  };
+  const std::size_t active = used + server.keyspace.slack_bytes();
+  integer("allocator.allocated", used);
+  integer("allocator.active", active);
+  integer("allocator.resident", active);
+  both("allocator-fragmentation.ratio", "allocator-fragmentation.bytes", active, used);
+  both("allocator-rss.ratio", "allocator-rss.bytes", active, active);
+  both("rss-overhead.ratio", "rss-overhead.bytes", host.resident_bytes, active);
+  both("fragmentation", "fragmentation.bytes", host.resident_bytes, used);
 }
 
 void memory_help(CommandContext& ctx) {
