@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "config/loader/rewrite.hpp"
+#include "server/net/clock.hpp"
 
 namespace holdfast::app {
 
@@ -69,6 +70,10 @@ commands::HostFigures ProcessHost::figures() {
                                 static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
   figures.network = net_;
   return figures;
+}
+
+MonoUs ProcessHost::stopwatch_us() {
+  return net::monotonic_us();
 }
 
 Result<void> ProcessHost::rewrite_config(const config::Options& options) {

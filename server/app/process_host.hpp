@@ -17,6 +17,8 @@ class ProcessHost : public commands::Host {
   ProcessHost(std::string config_path, const net::NetFigures& net);
 
   commands::HostFigures figures() override;
+  commands::NetworkCounters network() override { return net_; }
+  MonoUs stopwatch_us() override;
   Result<void> rewrite_config(const config::Options& options) override;
 
  private:

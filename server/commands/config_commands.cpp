@@ -48,7 +48,7 @@ void config_resetstat(CommandContext& ctx) {
   Statistics fresh;
   fresh.by_command.resize(server.statistics.by_command.size());
   fresh.used_bytes_peak = server.keyspace.used_bytes();
-  fresh.network_before = server.host.figures().network;
+  fresh.network_before = server.host.network();
   server.statistics = std::move(fresh);
   ctx.reply().ok();
 }

@@ -48,6 +48,9 @@ class Host {
  public:
   virtual ~Host() = default;
   virtual HostFigures figures() = 0;
+  virtual NetworkCounters network() = 0;  // cheap, unlike all figures
+  // For durations that are shown: what is stored, answered or sent must not depend on it.
+  virtual MonoUs stopwatch_us() = 0;
   virtual Result<void> rewrite_config(const config::Options& options) = 0;
 };
 

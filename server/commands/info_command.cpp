@@ -139,7 +139,9 @@ void memory_section(Facts& facts) {
   facts.add("mem_clients_normal", client_bytes);
   facts.zeros({"mem_cluster_links", "mem_aof_buffer"});
   facts.add("mem_allocator", "holdfast");
-  facts.zeros({"active_defrag_running", "lazyfree_pending_objects", "lazyfreed_objects"});
+  facts.add("active_defrag_running", 0);
+  facts.add("lazyfree_pending_objects", facts.server.keyspace.retired_count());
+  facts.add("lazyfreed_objects", 0);
 }
 
 void loading_facts(Facts& facts) {
@@ -178,7 +180,9 @@ void persistence_section(Facts& facts) {
   facts.add("rdb_current_bgsave_time_sec",
             state.snapshot_running ? (facts.now.unix_ms - state.snapshot_since) / 1000 : -1);
   facts.add("rdb_saves", state.snapshots);
-  facts.zeros({"rdb_last_cow_size", "rdb_last_load_keys_expired", "rdb_last_load_keys_loaded"});
+  facts.add("rdb_last_cow_size", 0);
+  facts.add("rdb_last_load_keys_expired", state.loaded_keys_expired);
+  facts.add("rdb_last_load_keys_loaded", state.loaded_keys);
   facts.add("aof_enabled", state.enabled ? 1 : 0);
   facts.zeros({"aof_rewrite_in_progress", "aof_rewrite_scheduled"});
   facts.add("aof_last_rewrite_time_sec", -1);
@@ -216,11 +220,10 @@ void stats_section(Facts& facts) {
   facts.add("total_net_input_bytes", network.input_bytes - before.input_bytes);
   facts.add("total_net_output_bytes", network.output_bytes - before.output_bytes);
   facts.zeros({"total_net_repl_input_bytes", "total_net_repl_output_bytes"});
-  for (const std::string_view name :
-       {"instantaneous_input_kbps", "instantaneous_output_kbps", "instantaneous_input_repl_kbps",
-        "instantaneous_output_repl_kbps"}) {
-    facts.add(name, "0.00");
-  }
+  facts.add("instantaneous_input_kbps", fmt::format("{:.2f}", statistics.input_kb_per_second));
+  facts.add("instantaneous_output_kbps", fmt::format("{:.2f}", statistics.output_kb_per_second));
+  facts.add("instantaneous_input_repl_kbps", "0.00");
+  facts.add("instantaneous_output_repl_kbps", "0.00");
   facts.add("rejected_connections", network.connections_rejected - before.connections_rejected);
   facts.zeros({"sync_full", "sync_partial_ok", "sync_partial_err"});
   facts.add("expired_keys", statistics.expired_keys);

@@ -15,8 +15,9 @@ struct PersistenceState {
   // Reading what a former life left. Until it ends there is no data to answer with.
   bool loading = false;
   UnixMs loading_since = 0;
-  std::uint64_t loading_bytes = 0;        // of files, in all
-  std::uint64_t loading_bytes_done = 0;   // so far
+  std::uint64_t loading_bytes = 0;       // of files, in all
+  std::uint64_t loading_bytes_done = 0;  // so far
+  std::uint64_t loaded_keys = 0;
   std::uint64_t loaded_keys_expired = 0;  // due before they were loaded
 
   // Not empty: the log cannot be written, for this reason; commands that write are refused.

@@ -86,6 +86,7 @@ class Keyspace {
   void apply(const HashPut& put, Lookup* at = nullptr);
   void apply(const HashErase& erase, Lookup* at = nullptr);
 
+  std::size_t retired_count() const { return retired_.count(); }
   // Bytes of entries, values and tables, by what the allocator sets aside for them; what is retired
   // does not count.
   std::size_t used_bytes() const;

@@ -41,6 +41,12 @@ class RetireRing {
            wanted_tables_.empty() && wanted_hashes_.empty();
   }
 
+  // Large ones that are being freed count once.
+  std::size_t count() const {
+    return ring_.size() + tables_.size() + hashes_.size() + chunks_.size() + wanted_tables_.size() +
+           wanted_hashes_.size();
+  }
+
  private:
   struct Retired {
     LogIndex index;

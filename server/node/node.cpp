@@ -450,12 +450,22 @@ void Node::update_rates(const TimePoint& now) {
   const MonoUs passed = now.mono_us - rate_sampled_us_;
   if (passed < kRateIntervalUs) return;
   auto& statistics = state_.statistics;
-  const std::uint64_t commands = statistics.commands_processed - rate_sampled_commands_;
+  const commands::NetworkCounters network = state_.host.network();
   if (rate_sampled_us_ != 0 && statistics.commands_processed >= rate_sampled_commands_) {
-    statistics.operations_per_second = commands * 1'000'000 / static_cast<std::uint64_t>(passed);
+    const double seconds = static_cast<double>(passed) / 1e6;
+    const auto each_second = [&](std::uint64_t now_counted, std::uint64_t before) {
+      return static_cast<double>(now_counted - before) / seconds;
+    };
+    statistics.operations_per_second = static_cast<std::uint64_t>(
+        each_second(statistics.commands_processed, rate_sampled_commands_));
+    statistics.input_kb_per_second =
+        each_second(network.input_bytes, rate_sampled_network_.input_bytes) / 1024;
+    statistics.output_kb_per_second =
+        each_second(network.output_bytes, rate_sampled_network_.output_bytes) / 1024;
   }
   rate_sampled_us_ = now.mono_us;
   rate_sampled_commands_ = statistics.commands_processed;
+  rate_sampled_network_ = network;
   statistics.note_used(state_.keyspace.used_bytes());
 }
 

@@ -114,6 +114,7 @@ class Node {
   resp::OutputBuffer discarded_;  // replies that nobody wants
   MonoUs rate_sampled_us_ = 0;
   std::uint64_t rate_sampled_commands_ = 0;
+  commands::NetworkCounters rate_sampled_network_;
   bool stopping_ = false;
 };
 

@@ -195,6 +195,7 @@ bool Persistence::load_slice(const TimePoint& now, std::size_t units, Outcome& o
   std::size_t keys = 0;
   for (keyspace::DatabaseIndex i = 0; i < state_.keyspace.database_count(); ++i)
     keys += state_.keyspace.table(i).size();
+  state_.persistence.loaded_keys = keys;
   outcome.log.push_back(
       {fmt::format("loaded keys={} last_index={} seconds={:.3f}", keys, recovered_last_.value,
                    static_cast<double>(now.mono_us - state_.started.mono_us) / 1e6)});

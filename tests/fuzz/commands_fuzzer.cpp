@@ -24,6 +24,8 @@ using namespace holdfast;
 class NoHost : public commands::Host {
  public:
   commands::HostFigures figures() override { return {}; }
+  commands::NetworkCounters network() override { return {}; }
+  MonoUs stopwatch_us() override { return 0; }
   Result<void> rewrite_config(const config::Options&) override { return fail("no file"); }
 };
 

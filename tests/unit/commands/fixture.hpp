@@ -28,6 +28,8 @@ namespace holdfast::commands {
 class FakeHost : public Host {
  public:
   HostFigures figures() override { return shown; }
+  NetworkCounters network() override { return shown.network; }
+  MonoUs stopwatch_us() override { return 0; }
   Result<void> rewrite_config(const config::Options&) override {
     ++rewrites;
     return {};

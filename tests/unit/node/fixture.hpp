@@ -21,8 +21,18 @@ namespace holdfast::node {
 
 class FakeHost : public commands::Host {
  public:
-  commands::HostFigures figures() override { return {}; }
+  commands::HostFigures figures() override {
+    commands::HostFigures shown;
+    shown.network = counters;
+    return shown;
+  }
+  commands::NetworkCounters network() override { return counters; }
+  MonoUs stopwatch_us() override { return watch_us += step_us; }
   Result<void> rewrite_config(const config::Options&) override { return {}; }
+
+  commands::NetworkCounters counters;
+  MonoUs watch_us = 0;
+  MonoUs step_us = 0;  // what each look at the stopwatch adds
 };
 
 // A request as it goes over the wire.
