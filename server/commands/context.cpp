@@ -52,7 +52,10 @@ void CommandContext::run_inside(const CommandSpec& spec, resp::Arguments argumen
   std::optional<resp::OutputBuffer> unheard;
   if (!is_heard()) unheard.emplace();
   CommandContext inner(server_, client_, spec, arguments, now_, unheard ? *unheard : output_);
+  const MonoUs begun = server_.host.stopwatch_us();
   spec.handler(inner);
+  server_.note_duration(client_, spec, arguments, server_.host.stopwatch_us() - begun,
+                        now_.unix_ms);
   if (unheard && is_heard()) unheard->move_to(output_);
   emitted_ += inner.emitted_;
   depends_on(inner.depends_on_);

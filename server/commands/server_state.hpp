@@ -43,6 +43,10 @@ struct ServerState {
     keyspace.set_observer(&watches);
   }
 
+  // Of a command that ran, for INFO, LATENCY and SLOWLOG.
+  void note_duration(const client::Client& client, const CommandSpec& spec,
+                     resp::Arguments arguments, std::int64_t duration_us, UnixMs now);
+
   config::Options options;
   Random random;
   keyspace::Keyspace keyspace;

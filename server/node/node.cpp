@@ -340,17 +340,7 @@ void Node::settle(Client& client, const CommandContext& ctx, std::size_t begin, 
 void Node::note_duration(Client& client, std::int64_t duration_us, const TimePoint& now) {
   const CommandSpec* spec = std::exchange(client.ran, nullptr);
   if (spec == nullptr) return;
-  state_.statistics.by_command[spec->number].note_duration(duration_us,
-                                                           state_.options.latency.tracking);
-  const std::int64_t threshold = state_.options.slowlog.slower_than_us;
-  // EXEC says in COMMAND INFO that it is skipped, as in Redis, which times the commands in it one
-  // by one. Nobody does here, and what a slow transaction did must show.
-  const bool skipped = spec->has(Flag::kSkipSlowlog) && spec->name != "exec";
-  if (threshold >= 0 && duration_us >= threshold && !skipped) [[unlikely]] {
-    state_.slow_log.add(*spec, client.parser.arguments(), now.unix_ms / 1000, duration_us,
-                        client.info.peer_address, client.name,
-                        static_cast<std::size_t>(state_.options.slowlog.max_len));
-  }
+  state_.note_duration(client, *spec, client.parser.arguments(), duration_us, now.unix_ms);
 }
 
 std::size_t Node::expire_due(const TimePoint& now, std::size_t keys_max) {

@@ -78,13 +78,3 @@ def test_a_tls_client_is_turned_away_and_named_in_the_log(holdfast):
         ssl._create_unverified_context().wrap_socket(connection.socket)
     wait_until(lambda: b"a TLS handshake, but there is no TLS on this port" in holdfast.log_path().read_bytes(),
                what="the log's line")
-
-
-def test_a_slow_transaction_shows_in_slowlog_as_one(holdfast):
-    """Redis times the commands inside one by one; here the whole EXEC is timed."""
-    with holdfast.connect() as connection:
-        connection.pipeline([["CONFIG", "SET", "slowlog-log-slower-than", "0"], ["SLOWLOG", "RESET"], ["MULTI"],
-                             ["PING"], ["EXEC"]])
-        shown = [entry[3] for entry in connection.call("SLOWLOG", "GET", "-1")]
-        connection.pipeline([["CONFIG", "SET", "slowlog-log-slower-than", "10000"], ["SLOWLOG", "RESET"]])
-    assert [b"EXEC"] in shown

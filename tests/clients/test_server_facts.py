@@ -298,6 +298,28 @@ def test_slowlog_shape(server):
         connection.call("SLOWLOG", "RESET")
 
 
+def test_commands_of_a_transaction_are_timed_one_by_one(pair):
+    def seen(server):
+        with server.connect() as connection:
+            connection.pipeline([["CONFIG", "RESETSTAT"], ["CONFIG", "SET", "slowlog-log-slower-than", "0"], ["SLOWLOG", "RESET"],
+                                 ["MULTI"], ["SET", "k", "v"], ["GET", "k"], ["EXEC"]])
+            slow = [entry[3] for entry in connection.call("SLOWLOG", "GET", "-1")]
+            connection.pipeline([["CONFIG", "SET", "slowlog-log-slower-than", "10000"], ["SLOWLOG", "RESET"]])
+            calls = {name: connection.call("LATENCY", "HISTOGRAM", name)[1][1] for name in ("set", "get", "multi", "exec")}
+            return slow[:4], calls
+    redis, holdfast = (seen(server) for server in pair.both())
+    assert holdfast == redis
+
+
+def test_traffic_is_shown(server):
+    with server.connect() as connection:
+        def shown():
+            connection.pipeline([["ECHO", "x" * 5000]] * 20)
+            facts = info(server, "stats")
+            return float(facts["instantaneous_input_kbps"]) > 10 and float(facts["instantaneous_output_kbps"]) > 10
+        wait_until(shown, what="traffic in INFO")
+
+
 def test_slowlog_keeps_no_passwords(server):
     calls = [["AUTH", "secret"], ["AUTH", "default", "secret"], ["HELLO", "2", "AUTH", "default", "secret", "SETNAME", "n"],
              ["CONFIG", "SET", "requirepass", "secret"], ["CONFIG", "SET", "requirepass", ""]]

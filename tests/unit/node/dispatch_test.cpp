@@ -135,6 +135,33 @@ TEST_CASE("CLIENT REPLY in a transaction silences what follows", "[node]") {
   }
 }
 
+TEST_CASE("the commands of a transaction are timed one by one", "[node]") {
+  Harness harness;
+  harness.call({"CONFIG", "SET", "slowlog-log-slower-than", "100"});
+  harness.host.step_us = 150;
+  harness.call({"MULTI"});
+  harness.call({"SET", "k", "v"});
+  harness.call({"GET", "k"});
+  harness.call({"EXEC"});
+  CHECK(harness.call({"SLOWLOG", "LEN"}) == ":2\r\n");
+  CHECK(harness.call({"SLOWLOG", "GET", "1"}).find("$3\r\nGET\r\n") != std::string::npos);
+  const std::string shown = harness.call({"INFO", "commandstats"});
+  CHECK(shown.find("cmdstat_set:calls=1,usec=150,") != std::string::npos);
+  CHECK(shown.find("cmdstat_exec:calls=1,usec=1,") != std::string::npos);
+}
+
+TEST_CASE("INFO shows the traffic of the last second", "[node]") {
+  Harness harness;
+  harness.node.background(harness.now, 1, false);
+  harness.host.counters.input_bytes += 4096;
+  harness.host.counters.output_bytes += 1024;
+  harness.now.mono_us += 2'000'000;
+  harness.node.background(harness.now, 1, false);
+  const std::string shown = harness.call({"INFO", "stats"});
+  CHECK(shown.find("instantaneous_input_kbps:2.00\r\n") != std::string::npos);
+  CHECK(shown.find("instantaneous_output_kbps:0.50\r\n") != std::string::npos);
+}
+
 TEST_CASE("CLIENT LIST within EXEC shows the transaction", "[node]") {
   Harness harness;
   harness.call({"MULTI"});
