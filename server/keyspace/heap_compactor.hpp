@@ -5,8 +5,8 @@
 // once (databases, and the tables of large hashes), and the entries found on marked pages move.
 // What the walk does not find (entries in the retire ring, which their mutation's commitment will
 // free) stays; its pages are taken into service again. So the cost is in proportion to what was
-// freed before. A heap that is merely in use has none, unless the sizes of values shift: then rounds
-// run until what is free fits them.
+// freed before. A heap that is merely in use has none, unless the sizes of values shift: then
+// rounds run until what is free fits them.
 //
 // It keeps names and cursors between slices, never addresses: anything may happen to the data
 // meanwhile. Not thread-safe.

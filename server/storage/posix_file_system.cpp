@@ -89,14 +89,15 @@ Descriptor open_folder(const std::string& folder) {
 
 class PosixFile final : public log::File {
  public:
-  PosixFile(std::string path, Descriptor descriptor, std::uint64_t size, SyncThread& syncs)
+  PosixFile(std::string path, Descriptor descriptor, std::uint64_t size,
+            const std::unique_ptr<SyncThread>& syncs)
       : path_(std::move(path)),
         descriptor_(std::move(descriptor)),
         end_(size),
         written_back_(size),
         syncs_(syncs) {}
   ~PosixFile() override {
-    if (is_syncing_) syncs_.end(true);
+    if (is_syncing_) syncs_->end(true);
   }
 
   FileResult<std::size_t> append(std::span<const std::string_view> pieces) override {
@@ -158,13 +159,15 @@ class PosixFile final : public log::File {
   }
 
   void begin_sync() override {
+    if (syncs_ == nullptr) return File::begin_sync();
     written_back_ = end_;
     is_syncing_ = true;
-    syncs_.begin(descriptor_.number());
+    syncs_->begin(descriptor_.number());
   }
 
   std::optional<FileStatus> end_sync(bool wait) override {
-    const std::optional<int> code = syncs_.end(wait);
+    if (!is_syncing_) return File::end_sync(wait);
+    const std::optional<int> code = syncs_->end(wait);
     if (!code) return std::nullopt;
     is_syncing_ = false;
     if (*code != 0) return failed("fsync", path_, *code);
@@ -198,7 +201,7 @@ class PosixFile final : public log::File {
   Descriptor descriptor_;
   std::uint64_t end_;
   std::uint64_t written_back_;
-  SyncThread& syncs_;
+  const std::unique_ptr<SyncThread>& syncs_;
   bool is_syncing_ = false;
 };
 
@@ -313,6 +316,10 @@ FileResult<std::unique_ptr<log::FolderLock>> PosixFileSystem::lock(const std::st
     if (errno != EWOULDBLOCK) return failed("lock", folder);
     return log::unexpected({FileErrorKind::kLocked, "lock", folder, EWOULDBLOCK,
                             "another server is using this data folder"});
+  }
+  try {
+    if (syncs_ == nullptr) syncs_ = std::make_unique<SyncThread>();
+  } catch (const std::system_error&) {  // then syncs hold up writes
   }
   return std::make_unique<PosixFolderLock>(std::move(descriptor));
 }

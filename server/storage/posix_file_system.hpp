@@ -43,7 +43,8 @@ class PosixFileSystem final : public log::FileSystem {
   std::string from_here(const std::string& path) const;
 
   std::string working_folder_;
-  SyncThread syncs_;  // files refer to it
+  // From the lock on: who holds a folder writes there. Files refer to it.
+  std::unique_ptr<SyncThread> syncs_;
 };
 
 }  // namespace holdfast::storage

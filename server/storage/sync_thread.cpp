@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 
 #include "base/check.hpp"
 
@@ -20,8 +19,13 @@ int synced(int descriptor) {
 
 }  // namespace
 
+SyncThread::SyncThread()
+    : thread_([this] {
+        pthread_setname_np(pthread_self(), "sync");
+        run();
+      }) {}
+
 SyncThread::~SyncThread() {
-  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     is_ending_ = true;
@@ -37,16 +41,7 @@ void SyncThread::begin(int descriptor) {
     state_ = State::kWanted;
     descriptor_ = descriptor;
   }
-  if (thread_.joinable()) return changed_.notify_all();
-  try {
-    thread_ = std::thread([this] {
-      pthread_setname_np(pthread_self(), "sync");
-      run();
-    });
-  } catch (const std::system_error&) {  // no thread is to be had: then it is done here
-    code_ = synced(descriptor);
-    state_ = State::kDone;
-  }
+  changed_.notify_all();
 }
 
 std::optional<int> SyncThread::end(bool wait) {

@@ -1,5 +1,6 @@
 // SyncThread carries out fdatasync for one other thread, which goes on writing meanwhile: a disk
-// that takes its time to sync holds up no write. It starts with the first job.
+// that takes its time to sync holds up no write. The thread is there from the beginning, as later
+// there may be no descriptors or memory to start one.
 //
 // All functions belong to one owner thread. The descriptor stays open until its job is done.
 #pragma once
@@ -14,7 +15,8 @@ namespace holdfast::storage {
 
 class SyncThread {
  public:
-  SyncThread() = default;
+  // Throws std::system_error if no thread is to be had.
+  SyncThread();
   ~SyncThread();
   SyncThread(const SyncThread&) = delete;
   SyncThread& operator=(const SyncThread&) = delete;

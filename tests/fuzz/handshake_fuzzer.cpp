@@ -24,7 +24,11 @@ struct Outcome {
   Handshake::State state;
   std::size_t taken;
   std::string said;
-  friend bool operator==(const Outcome&, const Outcome&) = default;
+  // Of what belongs to no handshake more or less may have been taken.
+  friend bool operator==(const Outcome& a, const Outcome& b) {
+    return a.state == b.state && a.said == b.said &&
+           (a.state != Handshake::State::kDone || a.taken == b.taken);
+  }
 };
 
 Outcome run(Handshake handshake, std::string_view bytes, std::size_t step) {
