@@ -135,7 +135,7 @@ def _snapshot_and_restart(plan, name, kind):
 
 
 def _until_saved(client):
-    while "rdb_bgsave_in_progress:1" in client.call("INFO", "persistence"):
+    while b"rdb_bgsave_in_progress:1" in client.call("INFO", "persistence"):
         time.sleep(0.05)
 
 
@@ -147,7 +147,7 @@ def _growth_under_writes(plan, server, client, rss_before):
         time.sleep(0.5)
         client.call("BGSAVE")
         largest = rss_before
-        while "rdb_bgsave_in_progress:1" in client.call("INFO", "persistence"):
+        while b"rdb_bgsave_in_progress:1" in client.call("INFO", "persistence"):
             largest = max(largest, server.private_bytes())
             time.sleep(0.02)
     finally:
