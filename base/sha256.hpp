@@ -1,5 +1,4 @@
-// SHA-256 (RFC 6234), for showing passwords as Redis shows them. Not for long data: it is the plain
-// algorithm, without the processor's instructions.
+// SHA-256 (RFC 6234) in hex, for showing passwords as Redis shows them.
 #pragma once
 
 #include <string>
