@@ -57,8 +57,10 @@ struct StorageOptions {
   std::uint64_t segment_bytes_max = 64 << 20;
   // Above this many unsynced bytes a sync comes early, whatever the mode: they are all in memory.
   std::uint64_t unsynced_bytes_max = 64 << 20;
-  // Snapshot files are synced every so many bytes, so that no single sync takes long.
-  std::uint64_t snapshot_sync_bytes = 8 << 20;
+  // Snapshot files are synced every so many bytes, so that no single sync takes long: where the loop
+  // shares a core with this thread, it waits while the kernel hands the bytes to the disk (4.5 ms for
+  // 8 MB).
+  std::uint64_t snapshot_sync_bytes = 1 << 20;
   KeyRing keys;
   // True randomness, or seeded in tests. A new folder's log id comes from it too.
   std::function<Salt()> next_salt;
