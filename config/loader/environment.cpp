@@ -35,9 +35,9 @@ std::string unknown_variable(std::string_view name, const std::vector<std::strin
   }
   std::string text = unknown_name("option", name, known);
   if (text.find('?') == std::string::npos) {
-    text +=
-        fmt::format("; allowed: {0}<SECTION>_<OPTION> for every option of --help, {0}CONFIG, {1}",
-                    kPrefix, kEncryptionKeyVariable);
+    text += fmt::format(
+        "; allowed: {0}<SECTION>_<OPTION> for every option of --help, {0}CONFIG, {1}, {2}", kPrefix,
+        kEncryptionKeyVariable, kClusterSecretVariable);
   }
   return text;
 }
@@ -51,8 +51,9 @@ std::string environment_name(const OptionRow& row) {
 }
 
 Result<Environment> read_environment(const std::vector<std::string_view>& variables) {
-  std::vector<std::string> known{"HOLDFAST_CONFIG", std::string(kEncryptionKeyVariable)};
-  constexpr std::size_t kNotOptions = 2;
+  std::vector<std::string> known{"HOLDFAST_CONFIG", std::string(kEncryptionKeyVariable),
+                                 std::string(kClusterSecretVariable)};
+  constexpr std::size_t kNotOptions = 3;
   for (const OptionRow& row : option_table()) known.push_back(environment_name(row));
 
   Environment environment;
@@ -67,6 +68,10 @@ Result<Environment> read_environment(const std::vector<std::string_view>& variab
     }
     if (name == kEncryptionKeyVariable) {
       environment.encryption_key = value;
+      continue;
+    }
+    if (name == kClusterSecretVariable) {
+      environment.cluster_secret = value;
       continue;
     }
     const auto found = std::find(known.begin(), known.end(), name);

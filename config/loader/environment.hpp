@@ -13,11 +13,13 @@ namespace holdfast::config {
 
 // Secrets are no options: CONFIG GET would show them.
 inline constexpr std::string_view kEncryptionKeyVariable = "HOLDFAST_ENCRYPTION_KEY";
+inline constexpr std::string_view kClusterSecretVariable = "HOLDFAST_CLUSTER_SECRET";
 
 struct Environment {
   std::vector<Setting> settings;
   std::string config_file;     // HOLDFAST_CONFIG
   std::string encryption_key;  // kEncryptionKeyVariable
+  std::string cluster_secret;  // kClusterSecretVariable
 };
 
 std::string environment_name(const OptionRow& row);

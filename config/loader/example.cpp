@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "config/loader/environment.hpp"
+#include "config/options/cluster_nodes.hpp"
 #include "config/options/option_values.hpp"
 
 namespace holdfast::config {
@@ -69,6 +70,12 @@ std::string format_yaml(const OptionRow& row, const Options& options) {
   if (const auto* list = std::get_if<std::vector<std::string>*>(&field)) {
     std::vector<std::string> items;
     for (const std::string& item : **list) items.push_back(quoted(item));
+    return fmt::format("[{}]", fmt::join(items, ", "));
+  }
+  if (const auto* nodes = std::get_if<ClusterNodes*>(&field)) {
+    std::vector<std::string> items;
+    for (const ClusterNode& node : (*nodes)->list)
+      items.push_back(quoted(format_cluster_node(node)));
     return fmt::format("[{}]", fmt::join(items, ", "));
   }
   if (const auto* percentiles = std::get_if<Percentiles*>(&field))

@@ -69,6 +69,28 @@ Result<void> apply_encryption_key(Options& options, const Places& places,
   return {};
 }
 
+Result<void> apply_cluster_secret(Options& options, const Places& places,
+                                  const std::string& from_environment) {
+  auto& cluster = options.cluster;
+  if (cluster.secret_file.empty()) {
+    cluster.secret = from_environment;
+    return {};
+  }
+  const std::string& place = places.at("cluster.secret_file");
+  if (!from_environment.empty()) {
+    return fail(fmt::format("{}: the environment variable {} is set too; give one of them", place,
+                            kClusterSecretVariable));
+  }
+  auto secret = read_text_file(cluster.secret_file);
+  if (!secret) return fail(fmt::format("{}: {}", place, secret.error().message));
+  cluster.secret = strip_newline(std::move(*secret));
+  if (cluster.secret.empty()) {
+    return fail(fmt::format("{}: {}: the file is empty, so there is no secret", place,
+                            cluster.secret_file));
+  }
+  return {};
+}
+
 }  // namespace
 
 std::string strip_newline(std::string text) {
@@ -139,6 +161,9 @@ Result<LoadOutcome> load(int argc, const char* const* argv, const char* const* e
     return outcome;
   }
   if (auto done = apply_password_file(outcome.options, places); !done)
+    return tl::unexpected(done.error());
+  if (auto done = apply_cluster_secret(outcome.options, places, from_environment->cluster_secret);
+      !done)
     return tl::unexpected(done.error());
   if (const auto valid = validate(outcome.options); !valid) {
     const auto place = places.find(valid.error().path);

@@ -44,6 +44,11 @@ Result<void> apply(const Setting& setting, Options& options, Places& places) {
   std::string_view text = setting.text;
   if (std::holds_alternative<bool*>(setting.row->field(options))) text = plain_bool(text);
   if (const auto set = parse_and_set(*setting.row, options, text); !set) {
+    // A list is long: what is wrong with which of its members is worth more than the whole of it.
+    if (std::holds_alternative<ClusterNodes*>(setting.row->field(options))) {
+      return fail(fmt::format("{}: {}; allowed: {}", setting.place, set.error().message,
+                              describe_allowed(*setting.row)));
+    }
     return fail(fmt::format("{}: '{}' is not allowed; allowed: {}", setting.place, setting.text,
                             describe_allowed(*setting.row)));
   }

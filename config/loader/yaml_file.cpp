@@ -7,9 +7,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <map>
 #include <memory>
+#include <utility>
 
+#include "base/text.hpp"
 #include "config/loader/setting.hpp"
+#include "config/options/cluster_nodes.hpp"
 
 namespace holdfast::config {
 
@@ -133,6 +137,7 @@ class Reader {
     const bool takes_list = std::holds_alternative<std::vector<std::string>*>(field) ||
                             std::holds_alternative<OutputBufferLimits*>(field) ||
                             std::holds_alternative<Percentiles*>(field);
+    if (std::holds_alternative<ClusterNodes*>(field)) return read_nodes(path, value, option);
     if (!takes_list) {
       return complain(option.line, fmt::format("{}: must be one value, not a {}", path,
                                                value.IsSequence() ? "list" : "mapping"));
@@ -144,6 +149,60 @@ class Reader {
       option.text += item.Scalar();
     }
     return {};
+  }
+
+  // A list of nodes, each as a mapping or in one word; an entry of the list is brought into one
+  // word.
+  Result<void> read_nodes(const std::string& path, const YAML::Node& list,
+                          YamlOption& option) const {
+    if (!list.IsSequence()) return complain(option.line, path + ": must be a list of nodes");
+    for (const auto& item : list) {
+      std::string word;
+      if (item.IsScalar()) {
+        word = item.Scalar();
+      } else {
+        auto node = read_node(path, item);
+        if (!node) return tl::unexpected(node.error());
+        word = format_cluster_node(*node);
+      }
+      option.text += (option.text.empty() ? "" : ",") + word;
+    }
+    return {};
+  }
+
+  Result<ClusterNode> read_node(const std::string& path, const YAML::Node& mapping) const {
+    constexpr std::string_view kForm = "{name, host, port, peer_port, zone}";
+    const int line = mapping.Mark().line;
+    if (!mapping.IsMap()) return complain(line, fmt::format("{}: a node is {}", path, kForm));
+    std::map<std::string, std::string> given;
+    for (const auto& pair : mapping) {
+      const int at = pair.first.Mark().line;
+      if (!pair.first.IsScalar() || !pair.second.IsScalar())
+        return complain(at, fmt::format("{}: a node is {} with plain values", path, kForm));
+      const std::string& key = pair.first.Scalar();
+      const std::vector<std::string> known{"name", "host", "port", "peer_port", "zone"};
+      if (std::find(known.begin(), known.end(), key) == known.end())
+        return complain(at, fmt::format("{}: {}: {}", path, key, unknown_name("key", key, known)));
+      if (!given.emplace(key, pair.second.Scalar()).second)
+        return complain(at, fmt::format("{}: {}: given twice", path, key));
+    }
+    for (const char* key : {"name", "host", "port", "peer_port"}) {
+      if (!given.contains(key))
+        return complain(line, fmt::format("{}: a node without {}; it is {}", path, key, kForm));
+    }
+    ClusterNode node{given["name"], given["host"], 0, 0, given["zone"]};
+    for (const auto& [key, port] :
+         {std::pair{"port", &node.port}, std::pair{"peer_port", &node.peer_port}}) {
+      const auto number = parse_int(given[key]);
+      if (!number) {
+        return complain(line, fmt::format("{}: node '{}': {}: '{}' is no number", path,
+                                          escaped(node.name), key, escaped(given[key])));
+      }
+      *port = *number;
+    }
+    if (const auto good = check_cluster_node(node); !good)
+      return complain(line, fmt::format("{}: {}", path, good.error().message));
+    return node;
   }
 
   std::string_view file_name_;

@@ -3,6 +3,8 @@
 //   file    := section*            a mapping of mappings
 //   section := name: option*
 //   option  := name: value         value := scalar | list of scalars
+//
+// cluster.nodes may also be a list of mappings.
 #pragma once
 
 #include <string>

@@ -12,6 +12,9 @@ constexpr std::int64_t kMegabyte = 1 << 20;
 constexpr std::string_view kPolicies[] = {"volatile-lru", "volatile-random", "volatile-ttl",
                                           "allkeys-lru",  "allkeys-random",  "noeviction"};
 constexpr std::string_view kLogFsync[] = {"everysec", "always", "no"};
+constexpr std::string_view kFailover[] = {"quorum", "unilateral"};
+constexpr std::string_view kAcks[] = {"quorum", "async"};
+constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::string_view kLogLevels[] = {"debug", "verbose", "notice", "warning"};
 
 // clang-format off
@@ -109,6 +112,53 @@ constexpr OptionRow kTable[] = {
              "(openssl rand -hex 32). The first one writes, all of them read. Instead of the file, the environment variable "
              "HOLDFAST_ENCRYPTION_KEY may hold the keys. Empty for no encryption.",
      .field = [](Options& o) -> Field { return &o.persistence.encryption_key_file; }},
+
+    {.path = "cluster.name", .redis_name = "cluster-name",
+     .help = "Name of the cluster; members of clusters with other names are refused.",
+     .field = [](Options& o) -> Field { return &o.cluster.name; }},
+    {.path = "cluster.id", .redis_name = "cluster-id",
+     .help = "Tells clusters of the same name apart, the same on all members; may be empty.",
+     .field = [](Options& o) -> Field { return &o.cluster.id; }},
+    {.path = "cluster.secret_file", .redis_name = "cluster-secret-file",
+     .help = "File with the secret by which members know each other, the same on all of them (openssl rand -hex 32); a newline at "
+             "its end is dropped. Instead of the file, the environment variable HOLDFAST_CLUSTER_SECRET may hold it. Only a cluster "
+             "on loopback addresses may be without.",
+     .field = [](Options& o) -> Field { return &o.cluster.secret_file; }},
+    {.path = "cluster.node", .redis_name = "cluster-node",
+     .help = "Which of the nodes this server is, by name.",
+     .field = [](Options& o) -> Field { return &o.cluster.node; }},
+    {.path = "cluster.nodes", .redis_name = "cluster-nodes",
+     .help = "All members, the same on each of them: up to 15, best 3 or 5. In this file also as mappings: "
+             "[{name: ada, host: 10.0.0.1, port: 6379, peer_port: 7379, zone: east}, ...]; zone may be left out. Hosts are resolved "
+             "at each connect. Empty: a server alone.",
+     .field = [](Options& o) -> Field { return &o.cluster.nodes; }},
+    {.path = "cluster.bootstrap", .redis_name = "cluster-bootstrap",
+     .help = "Members whose disks are all empty may begin a new cluster. Needed once, at its first start.",
+     .field = [](Options& o) -> Field { return &o.cluster.bootstrap; }},
+    {.path = "cluster.failover", .redis_name = "cluster-failover", .choices = kFailover,
+     .help = "Who decides that a primary is replaced: 'quorum', a majority of the members, or 'unilateral', for two members only: the "
+             "one that hears nothing from the other. That loses what the other goes on to write.",
+     .field = [](Options& o) -> Field { return &o.cluster.failover; }},
+    {.path = "cluster.heartbeat_ms", .redis_name = "cluster-heartbeat-ms", .min = 1, .max = 5'000,
+     .help = "Milliseconds between two heartbeats of the primary.",
+     .field = [](Options& o) -> Field { return &o.cluster.heartbeat_ms; }},
+    {.path = "cluster.lease_ms", .redis_name = "cluster-lease-ms", .min = 2, .max = 10'000,
+     .help = "For so long after a heartbeat no other primary can be elected: what a killed primary costs. At least twice "
+             "heartbeat_ms.",
+     .field = [](Options& o) -> Field { return &o.cluster.lease_ms; }},
+    {.path = "cluster.election_timeout_ms", .redis_name = "cluster-election-timeout-ms", .min = 4, .max = kHourMs,
+     .help = "Silence after which the primary is suspected, up to 1.5 times as long: what a lost host costs. At least lease_ms, and "
+             "four times heartbeat_ms.",
+     .field = [](Options& o) -> Field { return &o.cluster.election_timeout_ms; }},
+    {.path = "cluster.busy_limit_ms", .redis_name = "cluster-busy-limit-ms", .min = 4, .max = kHourMs,
+     .help = "A primary that says that it is inside a long command is believed for so long. At least election_timeout_ms.",
+     .field = [](Options& o) -> Field { return &o.cluster.busy_limit_ms; }},
+    {.path = "cluster.recovery_wait_ms", .redis_name = "cluster-recovery-wait-ms", .min = 4, .max = kHourMs,
+     .help = "When no member can prove that its log is whole, all of them are awaited for so long. At least election_timeout_ms.",
+     .field = [](Options& o) -> Field { return &o.cluster.recovery_wait_ms; }},
+    {.path = "cluster.acks", .redis_name = "cluster-acks", .choices = kAcks,
+     .help = "When a write is acknowledged: 'quorum', when a majority of the members holds it, or 'async', at once, as Redis does.",
+     .field = [](Options& o) -> Field { return &o.cluster.acks; }},
 
     {.path = "keyspace.hash_max_listpack_entries", .redis_name = "hash-max-listpack-entries",
      .redis_alias = "hash-max-ziplist-entries", .change = Change::kAnytime,

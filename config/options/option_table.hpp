@@ -20,10 +20,10 @@
 namespace holdfast::config {
 
 // Where an option lives; the pointed-to type says how its text is read and shown. Never null.
-using Field =
-    std::variant<bool*, std::int64_t*, std::uint64_t*, std::string*, std::vector<std::string>*,
-                 FileMode*, EvictionPolicy*, LogFsync*, LogLevel*, KeyspaceEvents*,
-                 OutputBufferLimits*, SnapshotSchedule*, Percentiles*>;
+using Field = std::variant<bool*, std::int64_t*, std::uint64_t*, std::string*,
+                           std::vector<std::string>*, FileMode*, EvictionPolicy*, LogFsync*,
+                           LogLevel*, KeyspaceEvents*, OutputBufferLimits*, SnapshotSchedule*,
+                           Percentiles*, ClusterNodes*, Failover*, Acks*>;
 
 enum class Change : std::uint8_t {
   kAtStart,  // fixed while the server runs

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "config/options/cluster_nodes.hpp"
 
 namespace holdfast::config {
 
@@ -119,6 +120,13 @@ Result<void> read(const OptionRow&, KeyspaceEvents& field, std::string_view text
   return {};
 }
 
+Result<void> read(const OptionRow&, ClusterNodes& field, std::string_view text) {
+  auto nodes = parse_cluster_nodes(text);
+  if (!nodes) return tl::unexpected(nodes.error());
+  field = std::move(*nodes);
+  return {};
+}
+
 Result<void> read(const OptionRow&, OutputBufferLimits& field, std::string_view text) {
   return parse_output_buffer_limits(text, field);
 }
@@ -185,6 +193,9 @@ std::string show(const OptionRow&, const std::vector<std::string>& field) {
 std::string show(const OptionRow&, KeyspaceEvents field) {
   return format_keyspace_events(field);
 }
+std::string show(const OptionRow&, const ClusterNodes& field) {
+  return format_cluster_nodes(field);
+}
 std::string show(const OptionRow&, const OutputBufferLimits& field) {
   return format_output_buffer_limits(field);
 }
@@ -225,6 +236,8 @@ std::string describe_allowed(const OptionRow& row) {
   if (std::holds_alternative<FileMode*>(field)) return "permissions in octal, 0 to 777";
   if (std::holds_alternative<KeyspaceEvents*>(field)) return "letters of Ag$lshzxeKEtmdn";
   if (std::holds_alternative<std::vector<std::string>*>(field)) return "a list";
+  if (std::holds_alternative<ClusterNodes*>(field))
+    return "name=host:port:peer_port[:zone], separated by commas, or nothing";
   if (std::holds_alternative<SnapshotSchedule*>(field))
     return "'<seconds> <changes>', repeated, or nothing";
   if (std::holds_alternative<Percentiles*>(field)) return "numbers from 0 to 100, or nothing";

@@ -3,7 +3,8 @@
 // it means is in option_table.cpp; limits that depend on each other are in validate.cpp. Nothing
 // here reads a file, the environment or the command line: config/loader does.
 //
-// Units are last in the names: _s seconds, _us microseconds; sizes without a unit are bytes.
+// Units are last in the names: _s seconds, _ms milliseconds, _us microseconds; sizes without a unit
+// are bytes.
 #pragma once
 
 #include <cstdint>
@@ -92,6 +93,31 @@ struct OutputBufferLimits {
   OutputBufferLimit pubsub{32ULL << 20, 8ULL << 20, 60};
 };
 
+// Who decides that a primary is replaced.
+enum class Failover : std::uint8_t {
+  kQuorum,      // a majority of the members
+  kUnilateral,  // of two members the one that hears nothing, which may lose writes
+};
+
+// When a write is acknowledged.
+enum class Acks : std::uint8_t {
+  kQuorum,  // when a majority of the members holds it
+  kAsync,   // when the primary holds it, as Redis does
+};
+
+// One member of a cluster, as the others reach it.
+struct ClusterNode {
+  std::string name;
+  std::string host;
+  std::int64_t port = 0;       // for clients
+  std::int64_t peer_port = 0;  // for members
+  std::string zone;            // where it stands; may be empty
+  friend bool operator==(const ClusterNode&, const ClusterNode&) = default;
+};
+struct ClusterNodes {
+  std::vector<ClusterNode> list;
+};
+
 struct ServerOptions {
   std::int64_t port = 6379;  // 0 = no TCP
   // Addresses; "*" = all IPv4, "::*" = all IPv6. A leading '-' = start also when this one cannot be
@@ -140,6 +166,25 @@ struct PersistenceOptions {
   std::string encryption_key;
 };
 
+// Without nodes the server is alone, and nothing else here matters.
+struct ClusterOptions {
+  std::string name = "holdfast";
+  std::string id;
+  std::string secret_file;
+  // From that file or the environment; empty = none. Not an option of its own: nothing shows it.
+  std::string secret;
+  std::string node;  // the name of this one
+  ClusterNodes nodes;
+  bool bootstrap = false;
+  Failover failover = Failover::kQuorum;
+  std::int64_t heartbeat_ms = 25;
+  std::int64_t lease_ms = 100;
+  std::int64_t election_timeout_ms = 300;
+  std::int64_t busy_limit_ms = 5'000;
+  std::int64_t recovery_wait_ms = 30'000;
+  Acks acks = Acks::kQuorum;
+};
+
 struct KeyspaceOptions {
   std::int64_t hash_max_listpack_entries = 512;
   std::uint64_t hash_max_listpack_value = 64;
@@ -171,6 +216,7 @@ struct Options {
   LimitOptions limits;
   MemoryOptions memory;
   PersistenceOptions persistence;
+  ClusterOptions cluster;
   KeyspaceOptions keyspace;
   SlowlogOptions slowlog;
   LatencyOptions latency;

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.hpp"
+#include "config/options/validate_cluster.hpp"
 
 namespace holdfast::config {
 
@@ -37,7 +38,11 @@ tl::expected<void, Violation> validate(const Options& options) {
                       "security.requirepass_file), or "
                       "security.allow_insecure_bind: yes if the network is closed to strangers"});
   }
-  return {};
+  return validate_cluster(options.cluster);
+}
+
+std::vector<std::string> warnings(const Options& options) {
+  return cluster_warnings(options.cluster);
 }
 
 }  // namespace holdfast::config

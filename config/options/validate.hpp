@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 #include <tl/expected.hpp>
+#include <vector>
 
 #include "config/options/options.hpp"
 
@@ -15,6 +16,9 @@ struct Violation {
 };
 
 tl::expected<void, Violation> validate(const Options& options);
+
+// What is allowed but may not be meant, for the log of a start. REQUIRES: `options` are valid.
+std::vector<std::string> warnings(const Options& options);
 
 // True when only this machine can reach `address` (as in server.bind, a leading '-' is passed
 // over).

@@ -22,6 +22,7 @@
 #include <random>
 
 #include "config/loader/loader.hpp"
+#include "config/options/validate.hpp"
 #include "server/app/check_command.hpp"
 #include "server/app/log_port.hpp"
 #include "server/app/process_host.hpp"
@@ -132,6 +133,13 @@ int serve(config::LoadOutcome loaded) {
   if (const auto started = start_log(loaded.options.log); !started.has_value()) {
     fmt::print(stderr, "holdfast: {}\n", started.error().message);
     return 1;
+  }
+  for (const std::string& warning : config::warnings(loaded.options)) spdlog::warn("{}", warning);
+  if (!loaded.options.cluster.nodes.list.empty()) {
+    fmt::print(stderr,
+               "holdfast: cluster.nodes: this version does not serve clusters yet; without "
+               "cluster.nodes the server starts alone\n");
+    return 2;
   }
   fit_descriptors(loaded.options);
   if (chdir(loaded.options.server.dir.c_str()) != 0) {
