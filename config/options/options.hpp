@@ -183,6 +183,13 @@ struct ClusterOptions {
   std::int64_t busy_limit_ms = 5'000;
   std::int64_t recovery_wait_ms = 30'000;
   Acks acks = Acks::kQuorum;
+
+  // REQUIRES: `node` is one of `nodes`, as in every valid cluster.
+  const ClusterNode& self() const {
+    std::size_t i = 0;
+    while (nodes.list[i].name != node) ++i;
+    return nodes.list[i];
+  }
 };
 
 struct KeyspaceOptions {

@@ -244,6 +244,8 @@ void Storage::Impl::take(Request request, MonoUs now, StorageEvents& out) {
     is_stopping = true;
     return;
   }
+  if (auto* r = std::get_if<ReadSnapshotRequest>(&request)) { SnapshotPart p; p.reader = r->reader; p.error = "STUB"; out.events.push_back(std::move(p)); return; }
+  if (std::holds_alternative<KeepLogRequest>(request) || std::holds_alternative<EndSnapshotReadRequest>(request) || std::holds_alternative<DiscardSnapshotRequest>(request)) return;
   auto* save = std::get_if<SaveRecordRequest>(&request);
   HF_CHECK(phase == Phase::kOpen || save != nullptr);
   if (save != nullptr && is_failed) {  // votes do not wait for the log

@@ -57,9 +57,9 @@ struct StorageOptions {
   std::uint64_t segment_bytes_max = 64 << 20;
   // Above this many unsynced bytes a sync comes early, whatever the mode: they are all in memory.
   std::uint64_t unsynced_bytes_max = 64 << 20;
-  // Snapshot files are synced every so many bytes, so that no single sync takes long: where the loop
-  // shares a core with this thread, it waits while the kernel hands the bytes to the disk (4.5 ms for
-  // 8 MB).
+  // Snapshot files are synced every so many bytes, so that no single sync takes long: where the
+  // loop shares a core with this thread, it waits while the kernel hands the bytes to the disk (4.5
+  // ms for 8 MB).
   std::uint64_t snapshot_sync_bytes = 1 << 20;
   KeyRing keys;
   // True randomness, or seeded in tests. A new folder's log id comes from it too.
@@ -110,13 +110,41 @@ struct ChangeModeRequest {
 struct ChangeKeysRequest {  // what is written from now on is sealed with the first of them
   KeyRing keys;
 };
+struct ReadSnapshotRequest {
+  std::uint64_t reader = 0;
+  LogIndex index;
+  Term term;
+  std::uint64_t offset = 0;
+  std::size_t bytes_max = 0;
+};
+struct EndSnapshotReadRequest {
+  std::uint64_t reader = 0;
+};
+struct StoreSnapshotRequest {
+  LogIndex index;
+  Term term;
+  std::uint64_t offset = 0;
+  Rope bytes;
+  bool is_last = false;
+};
+struct DiscardSnapshotRequest {};
+struct InstallSnapshotRequest {
+  WriteNumber write = 0;
+  LogIndex index;
+  Term term;
+};
+struct KeepLogRequest {
+  LogIndex from;
+};
 // Syncs, writes `running = false`, ends. Nothing may follow; answered by Stopped.
 struct StopRequest {};
 
-using Request = std::variant<LoadRequest, AppendRequest, TruncateRequest, SaveRecordRequest,
-                             BeginSnapshotRequest, SnapshotBlockRequest, FinishSnapshotRequest,
-                             AbandonSnapshotRequest, ReadRequest, ChangeModeRequest,
-                             ChangeKeysRequest, StopRequest>;
+using Request =
+    std::variant<LoadRequest, AppendRequest, TruncateRequest, SaveRecordRequest,
+                 BeginSnapshotRequest, SnapshotBlockRequest, FinishSnapshotRequest,
+                 AbandonSnapshotRequest, ReadRequest, ChangeModeRequest, ChangeKeysRequest,
+                 ReadSnapshotRequest, EndSnapshotReadRequest, StoreSnapshotRequest,
+                 DiscardSnapshotRequest, InstallSnapshotRequest, KeepLogRequest, StopRequest>;
 
 // --- events
 // What recovery found before any data is loaded.
@@ -132,6 +160,8 @@ struct Recovered {
   // A complete record was dropped, or the machine's boot ended without a clean stop and the log was
   // not written with `always`: acknowledged entries may be missing at the end.
   bool tail_in_doubt = false;
+  // The member's record is there, and neither a snapshot nor a file of the log.
+  bool log_is_missing = false;
   std::uint64_t bytes_to_load = 0;  // of files; for progress
 };
 // Mutations of the snapshot, or entries behind it. `restart`: what was loaded before is void (a
@@ -142,7 +172,22 @@ struct LoadedBlock {
   std::vector<Entry> entries;
   std::uint64_t bytes_loaded = 0;  // of files, so far
 };
-struct Loaded {};
+struct Loaded {
+  LogIndex snapshot_index;
+  Term snapshot_term;
+};
+struct SnapshotPart {
+  std::uint64_t reader = 0;
+  LogIndex index;
+  Term term;
+  std::uint64_t offset = 0;
+  Rope bytes;
+  bool is_last = false;
+  std::string error;
+};
+struct SnapshotStoreFailed {
+  std::string text;
+};
 // The folder cannot be used; the text says why and the way out. Storage has ended.
 struct Refused {
   std::string text;
@@ -180,9 +225,9 @@ struct Stopped {
   bool is_clean = false;
 };
 
-using StorageEvent =
-    std::variant<Recovered, LoadedBlock, Loaded, Refused, Persisted, RecordSaved, Failed, Healthy,
-                 SnapshotDone, SnapshotFailed, EntriesRead, Note, Stopped>;
+using StorageEvent = std::variant<Recovered, LoadedBlock, Loaded, Refused, Persisted, RecordSaved,
+                                  Failed, Healthy, SnapshotDone, SnapshotFailed, SnapshotPart,
+                                  SnapshotStoreFailed, EntriesRead, Note, Stopped>;
 
 struct StorageEvents {
   std::vector<StorageEvent> events;

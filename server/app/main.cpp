@@ -19,12 +19,14 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <random>
 
 #include "config/loader/loader.hpp"
 #include "config/options/validate.hpp"
 #include "server/app/check_command.hpp"
 #include "server/app/log_port.hpp"
+#include "server/app/peers.hpp"
 #include "server/app/process_host.hpp"
 #include "server/net/clock.hpp"
 #include "server/net/server.hpp"
@@ -135,12 +137,9 @@ int serve(config::LoadOutcome loaded) {
     return 1;
   }
   for (const std::string& warning : config::warnings(loaded.options)) spdlog::warn("{}", warning);
-  if (!loaded.options.cluster.nodes.list.empty()) {
-    fmt::print(stderr,
-               "holdfast: cluster.nodes: this version does not serve clusters yet; without "
-               "cluster.nodes the server starts alone\n");
-    return 2;
-  }
+  const config::ClusterOptions cluster = loaded.options.cluster;
+  const bool is_member = !cluster.nodes.list.empty();
+  if (is_member) loaded.options.server.port = cluster.self().port;
   fit_descriptors(loaded.options);
   if (chdir(loaded.options.server.dir.c_str()) != 0) {
     fmt::print(stderr, "holdfast: server.dir: cannot enter {}: {}\n", loaded.options.server.dir,
@@ -169,16 +168,28 @@ int serve(config::LoadOutcome loaded) {
     log_port = std::make_unique<LogPort>(std::move(*storage),
                                          [&] { asio::post(io, [&] { loop->on_storage(); }); });
   }
+  std::optional<Peers> peers;
+  if (is_member) {
+    peers.emplace(io, cluster, node, [](config::LogLevel level, const std::string& text) {
+      spdlog::log(log_level(level), "{}", text);
+    });
+  }
   net::Server server(
       io, node, figures,
       [](const commands::LogLine& line) { spdlog::log(log_level(line.level), "{}", line.text); },
-      log_port.get());
+      log_port.get(), is_member ? &*peers : nullptr);
   loop = &server;
 
   spdlog::info("starting version={} pid={}", HOLDFAST_VERSION, getpid());
   if (const auto listening = server.listen(); !listening.has_value()) {
     spdlog::error("start failed: {}", listening.error().message);
     return 1;
+  }
+  if (peers) {
+    if (const auto started = peers->start(); !started.has_value()) {
+      spdlog::error("start failed: {}", started.error().message);
+      return 1;
+    }
   }
   if (!node.persists()) {
     spdlog::warn(
@@ -193,6 +204,7 @@ int serve(config::LoadOutcome loaded) {
   });
   spdlog::info("ready");
   int status = server.run();
+  if (peers) peers->stop();
   if (log_port != nullptr && !log_port->stop(kLogThreadEndMax)) {
     spdlog::error("the disk does not answer: the data folder is left as it is");
     status = 1;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,7 +89,19 @@ struct Client {
   const commands::CommandSpec* last_command = nullptr;  // asked for, carried out or not
   const commands::CommandSpec* ran = nullptr;           // whose duration is still to be noted
   bool awaits_snapshot = false;                         // SAVE: answered when the snapshot is done
-  bool held = false;  // a parsed request waits for the end of a CLIENT PAUSE
+  bool held = false;  // a parsed request waits: for the end of a CLIENT PAUSE, or for the lease
+  bool reads_replica = false;  // READONLY: a replica answers reads from its own data
+  LogIndex last_write;         // of its newest entry, for WAIT
+  // WAIT: answered when so many members have its last write, or at the time.
+  struct AwaitedReplicas {
+    std::size_t count = 0;
+    MonoUs until = 0;  // 0: as long as it takes
+  };
+  std::optional<AwaitedReplicas> awaits_replicas;
+  bool awaits_digest = false;  // HOLDFAST DIGEST
+
+  // The reply to the last request is still to come.
+  bool awaits() const { return awaits_snapshot || awaits_digest || awaits_replicas.has_value(); }
   std::uint64_t commands_processed = 0;
 };
 

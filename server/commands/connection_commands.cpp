@@ -93,7 +93,9 @@ void reply_greeting(CommandContext& ctx) {
   reply.bulk("mode");
   reply.bulk("standalone");
   reply.bulk("role");
-  reply.bulk("master");
+  const Cluster* cluster = ctx.server().cluster;
+  const bool is_master = cluster == nullptr || cluster->is_master(ctx.now().mono_us);
+  reply.bulk(is_master ? "master" : "replica");
   reply.bulk("modules");
   reply.array(0);
 }

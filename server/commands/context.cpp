@@ -25,7 +25,8 @@ keyspace::Lookup CommandContext::peek(keyspace::DatabaseIndex database, std::str
   if (lookup && keyspace::is_expired(lookup.expire_at, now_.unix_ms)) [[unlikely]] {
     // While the log cannot be written nothing can be deleted, and no next primary could bring the
     // key back either: it is only passed over.
-    if (!server_.persistence.disk_error.empty()) return {};
+    // Nor on a replica, whose primary will delete it.
+    if (!server_.persistence.disk_error.empty() || !server_.takes_entries) return {};
     emit(keyspace::Delete{database, key, keyspace::DeleteReason::kExpired}, &lookup);
     ++server_.statistics.expired_keys;
     return server_.keyspace.find(database, key);

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/random.hpp"
+#include "base/sha256.hpp"
 #include "base/text.hpp"
 #include "config/options/option_table.hpp"
 #include "config/options/option_values.hpp"
@@ -248,7 +249,60 @@ void stats_section(Facts& facts) {
                "reply_buffer_shrinks", "reply_buffer_expands"});
 }
 
+// Offsets are log indexes.
+void primary_facts(Facts& facts, const ClusterView& view) {
+  std::size_t count = 0;
+  for (const MemberView& one : view.members) count += !one.is_self && one.is_connected ? 1 : 0;
+  facts.add("connected_slaves", count);
+  std::size_t number = 0;
+  for (const MemberView& one : view.members) {
+    if (one.is_self || !one.is_connected) continue;
+    facts.add(fmt::format("slave{}", number++),
+              fmt::format("ip={},port={},state={},offset={},lag={}", one.host, one.port,
+                          one.is_snapshotting ? "wait_bgsave" : "online", one.persisted.value,
+                          one.silent_us / 1'000'000));
+  }
+}
+
+void replica_facts(Facts& facts, const ClusterView& view) {
+  const MemberView* primary = view.primary_member();
+  if (primary != nullptr && primary->is_self) primary = nullptr;  // it has lost its lease
+  const bool is_up = primary != nullptr && primary->is_connected;
+  facts.add("master_host", primary != nullptr ? primary->host : "");
+  facts.add("master_port", primary != nullptr ? primary->port : 0);
+  facts.add("master_link_status", is_up ? "up" : "down");
+  facts.add("master_last_io_seconds_ago", is_up ? primary->silent_us / 1'000'000 : -1);
+  facts.add("master_sync_in_progress", facts.server.persistence.loading ? 1 : 0);
+  facts.add("slave_read_repl_offset", view.last.value);
+  facts.add("slave_repl_offset", view.applied.value);
+  if (!is_up)
+    facts.add("master_link_down_since_seconds",
+              primary != nullptr ? primary->silent_us / 1'000'000 : -1);
+  facts.add("slave_priority", 100);
+  facts.add("slave_read_only", 1);
+  facts.add("replica_announced", 1);
+  facts.add("connected_slaves", 0);
+}
+
+void member_facts(Facts& facts) {
+  const ClusterView view = facts.server.cluster->view(facts.now.mono_us);
+  const config::ClusterOptions& options = facts.server.options.cluster;
+  facts.add("role", view.is_master ? "master" : "slave");
+  view.is_master ? primary_facts(facts, view) : replica_facts(facts, view);
+  facts.add("master_failover_state", view.is_handing_over ? "failover-in-progress" : "no-failover");
+  // The same on all members, another one after a loss that began a new generation.
+  facts.add(
+      "master_replid",
+      sha256_hex(fmt::format("{}/{}/{}", options.name, options.id, view.generation)).substr(0, 40));
+  facts.add("master_replid2", std::string(40, '0'));
+  facts.add("master_repl_offset", view.last.value);
+  facts.add("second_repl_offset", -1);
+  facts.add("repl_backlog_active", 1);
+  facts.zeros({"repl_backlog_size", "repl_backlog_first_byte_offset", "repl_backlog_histlen"});
+}
+
 void replication_section(Facts& facts) {
+  if (facts.server.cluster != nullptr) return member_facts(facts);
   facts.add("role", "master");
   facts.add("connected_slaves", 0);
   facts.add("master_failover_state", "no-failover");

@@ -1,6 +1,5 @@
-// Commands about the server as a whole: time, shutdown, replication, persistence, cluster. A lone
-// node without persistence answers honestly: it has no replicas, nothing is saved, cluster support
-// is disabled.
+// Commands about the server as a whole: time, shutdown, persistence, and what Redis Cluster would
+// answer (cluster support is disabled). The member's part in its cluster: cluster_commands.cpp.
 #include <fmt/format.h>
 
 #include <string>
@@ -19,6 +18,9 @@ constexpr std::string_view kNoPersistenceError =
     "ERR persistence is off (persistence.enabled: no): the data lives in memory only and nothing "
     "was "
     "saved";
+constexpr std::string_view kMembersDecideError =
+    "ERR the members of a cluster decide by themselves who is primary: list them in cluster.nodes, "
+    "and use FAILOVER on the primary for a planned switch";
 constexpr std::string_view kSavingError = "ERR Background save already in progress";
 
 void cluster_disabled(CommandContext& ctx) {
@@ -48,15 +50,11 @@ void time(CommandContext& ctx) {
   ctx.reply().bulk_integer(ctx.now().unix_us % 1'000'000);
 }
 
-void role(CommandContext& ctx) {
-  ctx.reply().array(3);
-  ctx.reply().bulk("master");
-  ctx.reply().integer(0);
-  ctx.reply().array(0);
-}
-
 void replicaof(CommandContext& ctx) {
   if (ctx.argument_is(1, "no") && ctx.argument_is(2, "one")) {
+    if (const Cluster* cluster = ctx.server().cluster;
+        cluster != nullptr && !cluster->is_master(ctx.now().mono_us))
+      return ctx.error(kMembersDecideError);
     ctx.reply().ok();
     return;
   }
@@ -67,19 +65,7 @@ void replicaof(CommandContext& ctx) {
     ctx.error(kPortError);
     return;
   }
-  ctx.error("ERR This server has no replication yet: it cannot become a replica of another");
-}
-
-// No replica will ever acknowledge, so there is nothing to wait for.
-void wait(CommandContext& ctx) {
-  if (!ctx.integer_argument(1)) return;
-  const auto timeout_ms = ctx.integer_argument(2, "ERR timeout is not an integer or out of range");
-  if (!timeout_ms) return;
-  if (*timeout_ms < 0) {
-    ctx.error("ERR timeout is negative");
-    return;
-  }
-  ctx.reply().integer(0);
+  ctx.error(kMembersDecideError);
 }
 
 // A snapshot is taken up after the command. False: it cannot be, and that was answered.
@@ -166,16 +152,12 @@ const CommandSpec kCommands[] = {
     {"lolwut", -1, kReadonly | kFast, {}, "", lolwut},
     {"memory", -2, 0, {}, "", nullptr, memory_subcommands()},
     {"module", -2, 0, {}, "", nullptr, module_subcommands()},
-    {"readonly", 1, kLoading | kStale | kFast, {}, "@connection", cluster_disabled},
-    {"readwrite", 1, kLoading | kStale | kFast, {}, "@connection", cluster_disabled},
     {"replicaof", 3, kAdmin | kNoScript | kStale | kNoAsyncLoading, {}, "", replicaof},
-    {"role", 1, kNoScript | kLoading | kStale | kFast, {}, "@admin @dangerous", role},
     {"save", 1, kAdmin | kNoScript | kNoAsyncLoading | kNoMulti, {}, "", save},
     {"shutdown", -1, kAdminFlags | kNoMulti | kAllowBusy, {}, "", shutdown},
     {"slaveof", 3, kAdmin | kNoScript | kStale | kNoAsyncLoading, {}, "", replicaof},
     {"slowlog", -2, 0, {}, "", nullptr, slowlog_subcommands()},
     {"time", 1, kLoading | kStale | kFast, {}, "", time},
-    {"wait", 3, kNoScript, {}, "@connection", wait},
 };
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include "config/options/options.hpp"
 #include "server/client/registry.hpp"
 #include "server/client/watch_registry.hpp"
+#include "server/commands/cluster.hpp"
 #include "server/commands/host.hpp"
 #include "server/commands/persistence_state.hpp"
 #include "server/commands/slow_log.hpp"
@@ -61,6 +62,9 @@ struct ServerState {
   Host& host;
   HostEffects effects;
   PersistenceState persistence;
+  Cluster* cluster = nullptr;  // null: a server alone
+  // Entries can be made: not on a replica. Where they cannot, an overdue key is only passed over.
+  bool takes_entries = true;
 };
 
 }  // namespace holdfast::commands

@@ -17,9 +17,9 @@ constexpr std::size_t kNameBytesMax = 32;
 class CommandIndex {
  public:
   CommandIndex() {
-    for (const auto family :
-         {string_commands(), key_commands(), hash_commands(), transaction_commands(),
-          connection_commands(), client_commands(), server_commands(), introspection_commands()}) {
+    for (const auto family : {string_commands(), key_commands(), hash_commands(),
+                              transaction_commands(), connection_commands(), client_commands(),
+                              server_commands(), cluster_commands(), introspection_commands()}) {
       for (const CommandSpec& spec : family) sorted_.push_back(&spec);
     }
     std::sort(sorted_.begin(), sorted_.end(),

@@ -82,6 +82,11 @@ class Journal {
     HF_CHECK(!open_ && closed_.empty());
     last_index_ = index;
   }
+  // The entry at `index`, with so many mutations, was made elsewhere and has been applied.
+  void follow(LogIndex index, std::size_t mutation_count) {
+    continue_from(index);
+    mutation_count_ += mutation_count;
+  }
 
  private:
   static constexpr std::size_t kKeptEntries = 16 * 1024;  // room for them stays

@@ -175,7 +175,7 @@ void ClientSession::flush() {
     }
   }
   if (output.pending_bytes() == 0 && client_->fate == Fate::kCloseAfterReply &&
-      !client_->awaits_snapshot) {
+      !client_->awaits()) {
     close();
     return;
   }
@@ -210,13 +210,12 @@ void ClientSession::sweep(MonoUs now) {
   const MonoUs idle_us = now - client_->last_interaction_us;
   // Nothing is being read while a request is held, so nobody else would notice; as in Redis, a
   // request whose sender has gone is not carried out.
-  if ((client_->held || client_->awaits_snapshot) && peer_has_gone()) {
+  if ((client_->held || client_->awaits()) && peer_has_gone()) {
     close();
     return;
   }
   const std::int64_t timeout_s = server_.node().options().server.timeout_s;
-  if (timeout_s > 0 && !client_->held && !client_->awaits_snapshot &&
-      idle_us > timeout_s * 1'000'000) {
+  if (timeout_s > 0 && !client_->held && !client_->awaits() && idle_us > timeout_s * 1'000'000) {
     server_.log_closed(*client_, "timeout");
     close();
     return;

@@ -26,6 +26,7 @@ constexpr std::size_t kBackgroundUnits = 64;  // of one slice: some 0.1 ms
 constexpr MonoUs kBackgroundUsMin = 200;
 constexpr MonoUs kBackgroundUsMax = 20'000;
 constexpr std::size_t kSweepParts = 10;
+constexpr std::int64_t kFarewellMs = 2'000;
 constexpr MonoUs kStopGraceUs = 1'000'000;
 constexpr MonoUs kStorageGraceUs = 10'000'000;
 // Above this, background work that only makes more to write waits.
@@ -34,14 +35,16 @@ constexpr std::size_t kStorageBytesPressed = 16 << 20;
 }  // namespace
 
 Server::Server(asio::io_context& io, node::Node& node, NetFigures& figures, Log log,
-               node::StoragePort* storage)
+               node::StoragePort* storage, node::PeerPort* peers)
     : io_(io),
       node_(node),
       figures_(figures),
       log_(std::move(log)),
       storage_(storage),
+      peers_(peers),
       expiry_timer_(io),
-      sweep_timer_(io) {}
+      sweep_timer_(io),
+      tick_timer_(io) {}
 
 Server::~Server() {
   while (!sessions_.empty()) {
@@ -119,16 +122,22 @@ void Server::turn() {
 
 void Server::end_turn() {
   run_queued();
+  if (peers_ != nullptr) tick_peers();
   const TimePoint now = node_.command_time(sample_clocks());
   turn_us_ = now.mono_us;
-  if (!held_.empty() && !node_.paused(now.unix_ms)) {
+  if (!held_.empty() && !node_.holds(now)) {
     for (const auto& session : std::exchange(held_, {})) queue_run(*session);
   }
   run_background(now);
   post_to_storage();
+  if (peers_ != nullptr) peers_->send(node_.take_messages());
   if (node_.has_effects()) apply_effects();
+  release_committed();
   flush_queued();
   arm_timer(now);
+  if (peers_ != nullptr) arm_tick();
+  if (farewell_deadline_ != 0 && (node_.has_handed_over() || now.mono_us >= farewell_deadline_))
+    stop_now();
   more_work_ |= !to_run_.empty() || !to_flush_.empty();
   if (stopping_ && to_flush_.empty()) {
     bool pending = false;
@@ -149,12 +158,33 @@ void Server::run_background(const TimePoint& now) {
 
 void Server::post_to_storage() {
   if (storage_ == nullptr) return;
-  std::vector<log::Request> requests = node_.end_turn();
+  std::vector<log::Request> requests = node_.end_turn(sample_clocks());
   if (!requests.empty()) storage_->post(std::move(requests));
 }
 
 void Server::on_storage() {
   node_.on_storage(storage_->take_events(), storage_->figures(), sample_clocks());
+}
+
+// Silence is judged by a tick, and only once all that had come by its time has been heard.
+void Server::tick_peers() {
+  const TimePoint now = sample_clocks();
+  if (now.mono_us < node_.next_tick()) return;
+  peers_->drain();
+  node_.tick(now);
+}
+
+void Server::arm_tick() {
+  const MonoUs due = node_.next_tick();
+  if (due == tick_armed_for_) return;
+  tick_armed_for_ = due;
+  tick_timer_.expires_after(std::chrono::microseconds(std::max<MonoUs>(due - monotonic_us(), 0)));
+  tick_timer_.async_wait([this](const std::error_code& error) {
+    if (!error) tick_armed_for_ = 0;
+  });
+}
+
+void Server::release_committed() {
   if (node_.committed() == flushed_commit_) return;
   flushed_commit_ = node_.committed();
   for (const auto& session : to_commit_) {
@@ -213,7 +243,7 @@ void Server::apply_effects() {
 // every sweep. `now` is command time.
 void Server::arm_timer(const TimePoint& now) {
   const UnixMs due = node_.next_due();
-  const UnixMs pause_end = held_.empty() ? due : node_.pause_end();
+  const UnixMs pause_end = held_.empty() ? due : node_.pause_end(now.unix_ms);
   const UnixMs next = std::min(due, pause_end);
   if (next == armed_for_ || next > now.unix_ms + 2000) return;
   if (armed_for_ != 0 && armed_for_ < next && armed_for_ > now.unix_ms)
@@ -249,12 +279,23 @@ void Server::sweep() {
 }
 
 void Server::stop(int exit_status) {
-  if (stopping_) return;
-  stopping_ = true;
+  if (stopping_ || farewell_deadline_ != 0) return;
   exit_status_ = exit_status;
+  const TimePoint now = sample_clocks();
+  if (exit_status == 0 && node_.begin_farewell(now, kFarewellMs)) {
+    farewell_deadline_ = now.mono_us + kFarewellMs * 1000;
+    more_work_ = true;
+    return;
+  }
+  stop_now();
+}
+
+void Server::stop_now() {
+  farewell_deadline_ = 0;
+  stopping_ = true;
   stop_deadline_ = monotonic_us() + kStopGraceUs;
   storage_deadline_ = monotonic_us() + kStorageGraceUs;
-  node_.stop();
+  node_.stop(sample_clocks());
   post_to_storage();
   more_work_ = true;
   listeners_.clear();

@@ -21,6 +21,7 @@
 #include "server/commands/host.hpp"
 #include "server/net/client_session.hpp"
 #include "server/node/node.hpp"
+#include "server/node/peer_port.hpp"
 #include "server/node/storage_port.hpp"
 
 namespace holdfast::net {
@@ -34,8 +35,9 @@ class Server {
 
   // `figures` is written by this class and outlives it. `storage` is null if the node does not
   // persist; it has been started.
+  // `peers` is null unless the node is a member of a cluster.
   Server(asio::io_context& io, node::Node& node, NetFigures& figures, Log log,
-         node::StoragePort* storage);
+         node::StoragePort* storage, node::PeerPort* peers);
   ~Server();
 
   // Opens the listeners that the options name. An address with a leading '-' may fail.
@@ -44,7 +46,8 @@ class Server {
   int run();
   // Storage has something to tell; for the handler that its wake-up posts.
   void on_storage();
-  // Stops listening, carries out no further request, leaves the data folder clean, sends what is
+  // Hands over if this is a primary with others to take its place (at most for two seconds). Then
+  // stops listening, carries out no further request, leaves the data folder clean, sends what is
   // pending (at most for a second) and ends the loop.
   void stop(int exit_status);
 
@@ -84,6 +87,10 @@ class Server {
   void end_turn();
   void run_background(const TimePoint& now);
   void post_to_storage();
+  void tick_peers();
+  void arm_tick();
+  void release_committed();
+  void stop_now();
   void run_queued();
   void flush_queued();
   void apply_effects();
@@ -95,6 +102,7 @@ class Server {
   NetFigures& figures_;
   Log log_;
   node::StoragePort* storage_;
+  node::PeerPort* peers_;
   std::vector<std::unique_ptr<Listener>> listeners_;
   std::unordered_map<std::uint64_t, std::shared_ptr<ClientSession>> sessions_;
   std::vector<std::shared_ptr<ClientSession>> to_run_;
@@ -105,7 +113,10 @@ class Server {
   LogIndex flushed_commit_;  // as of the last look at to_commit_
   asio::steady_timer expiry_timer_;
   asio::steady_timer sweep_timer_;
-  UnixMs armed_for_ = 0;  // 0 = not armed
+  asio::steady_timer tick_timer_;
+  MonoUs tick_armed_for_ = 0;     // 0 = not armed
+  MonoUs farewell_deadline_ = 0;  // 0 = no hand-over before the end is under way
+  UnixMs armed_for_ = 0;          // 0 = not armed
   std::size_t turn_bytes_ = 0;
   std::size_t sweep_part_ = 0;
   MonoUs turn_us_ = 0;

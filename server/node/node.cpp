@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <iterator>
+#include <limits>
 #include <utility>
 
 #include "base/check.hpp"
@@ -27,6 +28,9 @@ namespace {
 constexpr std::size_t kExpireBatchKeys = 64;
 constexpr std::size_t kSegmentsPerCompaction = 4;
 constexpr MonoUs kRateIntervalUs = 1'000'000;
+constexpr std::string_view kReadOnlyError = "READONLY You can't write against a read only replica.";
+constexpr std::string_view kMasterDownError =
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 constexpr std::string_view kOutOfMemoryError =
     "OOM command not allowed when used memory > 'maxmemory'.";
 
@@ -50,6 +54,22 @@ bool writes_data(const CommandSpec& spec) {
   return spec.has(Flag::kWrite) || spec.has(Flag::kMayReplicate);
 }
 
+bool is_exec(const CommandSpec& spec) {
+  return spec.name == "exec";
+}
+
+bool touches_data(const CommandSpec& spec) {
+  return spec.keys.first != 0 || spec.has(Flag::kReadonly) || writes_data(spec);
+}
+
+// Of the command, or of any in the transaction that it ends.
+template <typename Property>
+bool any_of(const Client& client, const CommandSpec& spec, Property&& has) {
+  if (!is_exec(spec)) return has(spec);
+  const auto& queue = client.transaction.queue;
+  return std::any_of(queue.begin(), queue.end(), [&](const auto& one) { return has(*one.spec); });
+}
+
 bool hears_next(const Client& client) {
   return client.reply_mode == ReplyMode::kOn && !client.skips_next;
 }
@@ -63,8 +83,13 @@ bool looks_like_http(std::string_view name) {
 Node::Node(config::Options options, std::uint64_t seed, std::string run_id,
            const TimePoint& started, commands::Host& host)
     : state_(std::move(options), seed, std::move(run_id), started, host),
-      persistence_(state_),
-      newest_(started) {}
+      replication_(state_.options.cluster.nodes.list.empty()
+                       ? nullptr
+                       : std::make_unique<Replication>(state_)),
+      persistence_(state_, replication_.get()),
+      newest_(started) {
+  state_.cluster = replication_.get();
+}
 
 Node::~Node() = default;
 
@@ -99,7 +124,7 @@ TimePoint Node::command_time(const TimePoint& sampled) {
 Step Node::run_one(Client& client, const TimePoint& sampled) {
   const TimePoint now = command_time(sampled);
   if (client.fate != Fate::kOpen) return Step::kClosing;
-  if (client.awaits_snapshot) return Step::kAwaits;
+  if (client.awaits()) return Step::kAwaits;
   if (!client.held) {
     switch (client.parser.next()) {
       case resp::ParseStatus::kNeedMore:
@@ -184,6 +209,33 @@ void Node::refuse(Client& client, const CommandSpec* spec, std::string_view erro
   discarded_.clear();
 }
 
+bool Node::holds(const TimePoint& now) const {
+  return state_.pause.at(now.unix_ms) != commands::PauseMode::kNone ||
+         (replication_ != nullptr && replication_->is_primary() &&
+          !replication_->may_run(now.mono_us));
+}
+
+// A primary that cannot be sure of its authority answers nothing about data: it waits until it is
+// sure again, or is no primary any more.
+bool Node::awaits_lease(const Client& client, const CommandSpec& spec, MonoUs now) const {
+  if (replication_ == nullptr || !replication_->is_primary() || replication_->may_run(now))
+    return false;
+  if (client.transaction.active && !is_exec(spec)) return false;
+  return any_of(client, spec, touches_data);
+}
+
+bool Node::refused_for_role(Client& client, const CommandSpec& spec) {
+  if (replication_ == nullptr || replication_->is_primary()) [[likely]]
+    return false;
+  if (any_of(client, spec, writes_data)) {
+    refuse(client, &spec, kReadOnlyError);
+    return true;
+  }
+  if (client.reads_replica || !any_of(client, spec, touches_data)) return false;
+  refuse(client, &spec, kMasterDownError);
+  return true;
+}
+
 bool Node::must_wait(const Client& client, const CommandSpec& spec, UnixMs now) const {
   switch (state_.pause.at(now)) {
     case commands::PauseMode::kNone:
@@ -224,8 +276,13 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
     refuse(client, spec, "ERR Command not allowed inside a transaction");
     return Step::kRan;
   }
-  if (refused_for_state(client, *spec)) return Step::kRan;
-  if (state_.options.memory.maxmemory > 0 && refused_for_memory(client, *spec, now))
+  if (refused_for_role(client, *spec) || refused_for_state(client, *spec)) return Step::kRan;
+  if (awaits_lease(client, *spec, now.mono_us)) {
+    client.held = true;
+    return Step::kHeld;
+  }
+  if (state_.options.memory.maxmemory > 0 && state_.takes_entries &&
+      refused_for_memory(client, *spec, now))
     return Step::kRan;
   if (must_wait(client, *spec, now.unix_ms)) {
     client.held = true;
@@ -306,6 +363,9 @@ void Node::run(Client& client, const CommandSpec& spec, resp::Arguments argument
   ++client.commands_processed;
   spec.handler(ctx);
   state_.journal.close();
+  if (replication_ != nullptr) replication_->do_what_was_asked({now.mono_us});
+  if (client.awaits()) [[unlikely]]
+    await(client);
   client.ran = &spec;
   ++state_.statistics.commands_processed;
   commands::CommandStatistics& statistics = state_.statistics.by_command[spec.number];
@@ -323,6 +383,7 @@ void Node::run(Client& client, const CommandSpec& spec, resp::Arguments argument
 void Node::settle(Client& client, const CommandContext& ctx, std::size_t begin, bool apart) {
   const LogIndex own = ctx.mutations_emitted() > 0 ? state_.journal.last_index() : LogIndex{0};
   const LogIndex index = std::max(own, ctx.dependency());
+  if (own.value != 0) client.last_write = own;
   const bool waits = index > committed();
   if (apart && waits && !state_.persistence.disk_error.empty()) {
     discarded_.clear();
@@ -365,6 +426,10 @@ std::size_t Node::expire_due(const TimePoint& now, std::size_t keys_max) {
   return expired;
 }
 
+UnixMs Node::next_due() const {
+  return accepts_entries() ? state_.keyspace.next_due() : std::numeric_limits<UnixMs>::max();
+}
+
 bool Node::background(const TimePoint& sampled, std::size_t units, bool storage_pressed) {
   const TimePoint now = command_time(sampled);
   update_rates(now);
@@ -373,12 +438,17 @@ bool Node::background(const TimePoint& sampled, std::size_t units, bool storage_
   bool more = persistence_.slice(now, units, storage_pressed, outcome);
   more |= persistence_.drop_spent(units);
   carry_out(std::move(outcome));
+  if (replication_ != nullptr) {
+    more |= replication_->slice(units, now.mono_us);
+    carry_out_replication(now);
+  }
+  more |= digest_slice(units);
   std::size_t expired = 0;
   if (accepts_entries()) {
     expired = expire_due(now, units);
     more |= state_.keyspace.next_due() <= now.unix_ms;
   }
-  more |= state_.keyspace.free_slice(committed(), units);
+  more |= state_.keyspace.free_slice(persistence_.committed(), units);
   if (!more && expired == 0) {
     state_.keyspace.compact_slice(kSegmentsPerCompaction);
     more |= state_.keyspace.return_memory_slice(units);
@@ -386,21 +456,156 @@ bool Node::background(const TimePoint& sampled, std::size_t units, bool storage_
   return more;
 }
 
-std::vector<log::Request> Node::end_turn() {
+std::vector<log::Request> Node::end_turn(const TimePoint& sampled) {
   if (!persists()) return {};
-  if (!stopping_) persistence_.seal();
+  const TimePoint now = command_time(sampled);
+  if (!stopping_) persistence_.seal(now);
+  if (replication_ != nullptr) {
+    carry_out_replication(now);
+    if (!await_replicas_.empty()) answer_waits(now.mono_us);
+  }
   return persistence_.take_requests();
+}
+
+// --- a member of a cluster
+
+void Node::on_peer_connected(NodeId peer, core::MonoTime now) {
+  replication_->step(core::PeerConnected{peer}, now);
+}
+
+void Node::on_peer_lost(NodeId peer, core::MonoTime now) {
+  replication_->step(core::PeerLost{peer}, now);
+}
+
+void Node::on_peer_message(NodeId peer, wire::Message message, core::MonoTime now) {
+  replication_->step(core::Received{peer, std::move(message)}, now);
+}
+
+void Node::tick(const TimePoint& now) {
+  last_tick_us_ = now.mono_us;
+  replication_->step(core::Tick{}, {now.mono_us});
+}
+
+MonoUs Node::next_tick() const {
+  if (replication_ == nullptr) return core::kNever.us;
+  const MonoUs latest = last_tick_us_ + state_.options.cluster.heartbeat_ms * 1000 / 2;
+  return std::min(replication_->next_due().us, latest);
+}
+
+std::vector<core::Send> Node::take_messages() {
+  return replication_ == nullptr ? std::vector<core::Send>{} : replication_->take_messages();
+}
+
+std::optional<wire::Message> Node::busy_message() const {
+  return replication_ == nullptr ? std::nullopt : replication_->busy_message();
+}
+
+bool Node::begin_farewell(const TimePoint& now, std::int64_t bound_ms) {
+  return replication_ != nullptr &&
+         replication_->begin_farewell(core::milliseconds(bound_ms), {now.mono_us});
+}
+
+void Node::carry_out_replication(const TimePoint& now) {
+  Replication::Outcome outcome = replication_->take_outcome();
+  Persistence::Outcome rest;
+  rest.log = std::move(outcome.log);
+  rest.fatal = std::move(outcome.fatal);
+  rest.time = outcome.time;
+  if (outcome.snapshot_wanted && !state_.persistence.snapshot_running)
+    state_.persistence.snapshot_wanted = true;
+  if (outcome.data_is_void) {
+    persistence_.on_data_void();
+    rest.snapshot_ended = true;
+    digest_.cancel();
+    await_digest_.insert(await_digest_.end(), digest_readers_.begin(), digest_readers_.end());
+    digest_readers_.clear();
+  }
+  carry_out(std::move(rest));
+  if (outcome.lost_authority) lose_authority();
+  if (outcome.gained_authority) {
+    state_.clients.for_each(
+        [](Client& client) { client.transaction.dirty |= !client.watched.empty(); });
+  }
+  (void)now;
+}
+
+// What is under way may or may not last; as after a crash, connections end and drivers look for the
+// new primary. A request that only waited was not carried out, and is told so.
+void Node::lose_authority() {
+  state_.clients.for_each([this](Client& client) {
+    const bool is_clean =
+        client.output.sendable_bytes(committed()) == client.output.pending_bytes();
+    if (!client.held || !is_clean || client.last_command == nullptr) {
+      state_.effects.close.push_back({client.id, "authority_lost"});
+      return;
+    }
+    client.held = false;
+    refuse(client, client.last_command,
+           any_of(client, *client.last_command, writes_data) ? kReadOnlyError : kMasterDownError);
+    client.fate = Fate::kCloseAfterReply;
+    state_.effects.resume.push_back(client.id);
+  });
+}
+
+// --- replies that come later
+
+void Node::await(Client& client) {
+  if (client.awaits_replicas) await_replicas_.push_back(client.id);
+  if (client.awaits_digest) await_digest_.push_back(client.id);
+}
+
+template <typename Answer>
+void Node::answer(Client& client, Answer&& write) {
+  state_.effects.resume.push_back(client.id);
+  if (client.reply_mode != ReplyMode::kOn) return;
+  resp::ReplyWriter reply(client.output, client.version);
+  write(reply);
+}
+
+void Node::answer_waits(MonoUs now) {
+  std::erase_if(await_replicas_, [&](ClientId id) {
+    Client* client = state_.clients.find(id);
+    if (client == nullptr || !client->awaits_replicas) return true;
+    const auto& awaited = *client->awaits_replicas;
+    const std::size_t count = replication_->acknowledged_by(client->last_write);
+    if (count < awaited.count && (awaited.until == 0 || now < awaited.until)) return false;
+    client->awaits_replicas.reset();
+    answer(*client, [&](auto& reply) { reply.integer(static_cast<std::int64_t>(count)); });
+    return true;
+  });
+}
+
+bool Node::digest_slice(std::size_t units) {
+  if (digest_.is_running()) {
+    if (digest_.slice(state_.keyspace, units)) return true;
+    answer_digests();
+  }
+  if (await_digest_.empty() || state_.persistence.loading || state_.keyspace.snapshot_running())
+    return false;
+  digest_readers_ = std::exchange(await_digest_, {});
+  digest_.begin(state_.keyspace, state_.journal.last_index());
+  return true;
+}
+
+void Node::answer_digests() {
+  for (const ClientId id : std::exchange(digest_readers_, {})) {
+    Client* client = state_.clients.find(id);
+    if (client == nullptr || !std::exchange(client->awaits_digest, false)) continue;
+    answer(*client, [&](auto& reply) { reply.bulk(digest_.json()); });
+  }
 }
 
 void Node::on_storage(log::StorageEvents events, const log::StorageFigures& figures,
                       const TimePoint& sampled) {
   persistence_.show(figures);
-  carry_out(persistence_.on_events(std::move(events), command_time(sampled)));
+  const TimePoint now = command_time(sampled);
+  carry_out(persistence_.on_events(std::move(events), now));
+  if (replication_ != nullptr) carry_out_replication(now);
 }
 
-void Node::stop() {
+void Node::stop(const TimePoint& now) {
   if (std::exchange(stopping_, true) || !persists()) return;
-  persistence_.stop();
+  persistence_.stop(command_time(now));
 }
 
 void Node::carry_out(Persistence::Outcome outcome) {

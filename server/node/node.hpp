@@ -11,12 +11,15 @@
 // One turn of the caller: for each client with input `run_one` until it says that there is no more
 // (or its budget is used up), then `background` once, then `end_turn`, whose requests go to
 // storage, then write every client's sendable output up to `committed()`. What storage says comes
-// back by `on_storage`. Not thread-safe.
+// back by `on_storage`. A member of a cluster is also told of its peers (`on_peer_...`), ticked at
+// `next_tick`, and its messages are taken each turn. Not thread-safe.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +29,9 @@
 #include "server/client/client.hpp"
 #include "server/commands/host.hpp"
 #include "server/commands/server_state.hpp"
+#include "server/node/digest.hpp"
 #include "server/node/persistence.hpp"
+#include "server/node/replication.hpp"
 
 namespace holdfast::commands {
 class CommandContext;
@@ -37,8 +42,8 @@ namespace holdfast::node {
 enum class Step {
   kRan,       // one request was carried out (or refused); there may be another
   kNeedMore,  // no complete request is left
-  kHeld,      // CLIENT PAUSE: the request waits; try again when `paused` says no
-  kAwaits,    // SAVE: its reply is still to come, the client is in effects.resume then
+  kHeld,      // CLIENT PAUSE, or no lease: the request waits; try again when `holds` says no
+  kAwaits,    // SAVE, WAIT: its reply is still to come, the client is in effects.resume then
   kClosing,   // see client.fate
 };
 
@@ -64,20 +69,43 @@ class Node {
   // `storage_pressed`: storage has much to write already.
   bool background(const TimePoint& sampled, std::size_t units, bool storage_pressed = false);
   // What storage is to do, in order. Without persistence: nothing, ever.
-  std::vector<log::Request> end_turn();
+  std::vector<log::Request> end_turn(const TimePoint& sampled);
   void on_storage(log::StorageEvents events, const log::StorageFigures& figures,
                   const TimePoint& sampled);
   bool persists() const { return state_.persistence.enabled; }
   // Nothing is carried out any more; the next end_turn asks storage to end.
-  void stop();
+  void stop(const TimePoint& now);
+
+  // --- a member of a cluster; `now` was sampled after what is told had been read
+  bool is_member() const { return replication_ != nullptr; }
+  void on_peer_connected(NodeId peer, core::MonoTime now);
+  void on_peer_lost(NodeId peer, core::MonoTime now);
+  void on_peer_message(NodeId peer, wire::Message message, core::MonoTime now);
+  // All that had arrived at `now` has been delivered.
+  void tick(const TimePoint& now);
+  MonoUs next_tick() const;
+  std::vector<core::Send> take_messages();
+  std::optional<wire::Message> busy_message() const;
+  // Before a planned end: another member is to take over, within the bound. False: nobody can, or
+  // need not. Then until `has_handed_over`.
+  bool begin_farewell(const TimePoint& now, std::int64_t bound_ms);
+  bool has_handed_over() const { return replication_ == nullptr || !replication_->is_primary(); }
+
   bool storage_stopped() const { return !persists() || persistence_.stopped(); }
   // The earliest command time at which `background` may have something new to do.
-  UnixMs next_due() const { return state_.keyspace.next_due(); }
-  UnixMs pause_end() const { return state_.pause.until; }
-  bool paused(UnixMs now) const { return state_.pause.at(now) != commands::PauseMode::kNone; }
+  UnixMs next_due() const;
+  // INT64_MAX: nothing is paused.
+  UnixMs pause_end(UnixMs now) const {
+    return state_.pause.at(now) == commands::PauseMode::kNone ? std::numeric_limits<UnixMs>::max()
+                                                              : state_.pause.until;
+  }
+  // Requests that were held are still to wait. `now` is command time.
+  bool holds(const TimePoint& now) const;
 
   // Everything up to here may be shown to clients.
-  LogIndex committed() const { return persistence_.committed(); }
+  LogIndex committed() const {
+    return shows_uncommitted() ? state_.journal.last_index() : persistence_.committed();
+  }
 
   commands::HostEffects take_effects();
   bool has_effects() const;
@@ -100,21 +128,42 @@ class Node {
   std::string misconfigured() const;
   // Entries can be made now: data is there, and the disk takes them.
   bool accepts_entries() const {
-    return !state_.persistence.loading && state_.persistence.disk_error.empty();
+    return !state_.persistence.loading && state_.persistence.disk_error.empty() &&
+           state_.takes_entries;
+  }
+  bool refused_for_role(client::Client& client, const commands::CommandSpec& spec);
+  bool awaits_lease(const client::Client& client, const commands::CommandSpec& spec,
+                    MonoUs now) const;
+  bool shows_uncommitted() const {
+    return replication_ != nullptr && state_.options.cluster.acks == config::Acks::kAsync;
   }
   bool refused_for_state(client::Client& client, const commands::CommandSpec& spec);
   void settle(client::Client& client, const commands::CommandContext& ctx, std::size_t begin,
               bool apart);
   void carry_out(Persistence::Outcome outcome);
+  void carry_out_replication(const TimePoint& now);
+  void lose_authority();
   void answer_saves();
+  void await(client::Client& client);
+  void answer_waits(MonoUs now);
+  bool digest_slice(std::size_t units);
+  void answer_digests();
+  template <typename Answer>
+  void answer(client::Client& client, Answer&& write);
 
   commands::ServerState state_;
+  std::unique_ptr<Replication> replication_;  // null on a lone node
   Persistence persistence_;
+  Digest digest_;
+  std::vector<ClientId> await_digest_;    // the next one
+  std::vector<ClientId> digest_readers_;  // the one that is running
+  std::vector<ClientId> await_replicas_;
   TimePoint newest_;              // command time
   resp::OutputBuffer discarded_;  // replies that nobody wants
   MonoUs rate_sampled_us_ = 0;
   std::uint64_t rate_sampled_commands_ = 0;
   commands::NetworkCounters rate_sampled_network_;
+  MonoUs last_tick_us_ = 0;
   bool stopping_ = false;
 };
 

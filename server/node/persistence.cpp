@@ -16,6 +16,8 @@ namespace {
 constexpr std::size_t kBlocksAhead = 4;
 constexpr std::size_t kSpentPerUnit = 16;
 constexpr MonoUs kRetrySnapshotUs = 5'000'000;
+// Of the log's end, kept at hand at the start for peers that are a little behind.
+constexpr std::size_t kTailBytesMax = std::size_t{8} << 20;
 
 log::FsyncMode mode_of(config::LogFsync fsync) {
   switch (fsync) {
@@ -31,8 +33,9 @@ log::FsyncMode mode_of(config::LogFsync fsync) {
 
 }  // namespace
 
-Persistence::Persistence(commands::ServerState& state)
+Persistence::Persistence(commands::ServerState& state, Replication* replication)
     : state_(state),
+      replication_(replication),
       mode_(mode_of(state.options.persistence.log_fsync)),
       snapshot_ended_us_(state.started.mono_us) {
   commands::PersistenceState& shown = state_.persistence;
@@ -42,8 +45,14 @@ Persistence::Persistence(commands::ServerState& state)
   state_.journal.set_recording(shown.enabled);
 }
 
-void Persistence::seal() {
+void Persistence::seal(const TimePoint& now) {
   options_changed();
+  if (replication_ != nullptr) {
+    replication_->submit({now.mono_us});
+    log_bytes_since_snapshot_ += replication_->take_log_bytes();
+    last_time_ = std::max(last_time_, replication_->last_time());
+    return;
+  }
   if (!state_.journal.has_closed()) return;
   log_bytes_since_snapshot_ += state_.journal.closed_bytes();
   log::AppendRequest append;
@@ -62,6 +71,10 @@ void Persistence::seal() {
 
 std::vector<log::Request> Persistence::take_requests() {
   std::vector<log::Request> requests = std::exchange(appends_, {});
+  if (replication_ != nullptr) {
+    std::vector<log::Request> more = replication_->take_requests();
+    std::move(more.begin(), more.end(), std::back_inserter(requests));
+  }
   if (requests.empty()) return std::exchange(others_, {});
   std::move(others_.begin(), others_.end(), std::back_inserter(requests));
   others_.clear();
@@ -112,11 +125,61 @@ void Persistence::show(const log::StorageFigures& figures) {
 
 // --- loading
 
+// Members of another cluster, or data of a server alone, are never taken for one's own.
+std::string Persistence::refusal_of(const log::Recovered& event) const {
+  const config::ClusterOptions& cluster = state_.options.cluster;
+  const std::string_view dir = state_.options.server.dir;
+  const log::DurableRecord& record = event.record;
+  const bool has_data = event.last_index.value != 0 || event.snapshot_index.value != 0;
+  if (replication_ == nullptr) {
+    if (record.members.empty()) return {};
+    return fmt::format(
+        "the data folder {} belongs to a member of the cluster '{}' ({}): without cluster.nodes "
+        "this server would go on alone with it; list the members, or use another folder",
+        dir, record.cluster_id, fmt::join(record.members, ", "));
+  }
+  if (record.members.empty()) {
+    if (!has_data) return {};
+    return fmt::format(
+        "the data folder {} belongs to a server alone and cannot be a member's: start with an "
+        "empty folder, and copy the keys over",
+        dir);
+  }
+  if (record.cluster_id != cluster_identity(cluster)) {
+    return fmt::format(
+        "the data folder {} belongs to the cluster '{}', this is '{}': use its own folder, or "
+        "wipe this one to let the member join anew",
+        dir, record.cluster_id, cluster_identity(cluster));
+  }
+  if (record.members != member_names(cluster)) {
+    return fmt::format(
+        "the data folder {} was made for the members {}, and cluster.nodes lists {}: members "
+        "cannot be changed yet; their addresses can",
+        dir, fmt::join(record.members, ", "), fmt::join(member_names(cluster), ", "));
+  }
+  return {};
+}
+
 void Persistence::on(log::Recovered event, const TimePoint& now, Outcome& outcome) {
+  if (std::string refusal = refusal_of(event); !refusal.empty()) {
+    refused_ = true;
+    outcome.fatal = std::move(refusal);
+    return;
+  }
+  if (replication_ != nullptr) {
+    const config::ClusterOptions& cluster = state_.options.cluster;
+    start_.is_new = event.is_new || event.record.members.empty();
+    start_.record = event.record;
+    start_.record.members = member_names(cluster);
+    start_.record.cluster_id = cluster_identity(cluster);
+    start_.last_index = event.last_index;
+    start_.tail_in_doubt = event.tail_in_doubt;
+    start_.log_is_missing = event.log_is_missing;
+  }
   term_ = Term{std::max(event.last_term, event.record.term).value + 1};
   last_time_ = event.last_time;
   recovered_last_ = event.last_index;
-  if (event.tail_in_doubt || event.record.recovering) {
+  if (replication_ == nullptr && (event.tail_in_doubt || event.record.recovering)) {
     outcome.log.push_back(
         {"the end of the log is in doubt: after a loss of power, writes of up to the last second "
          "before it may be missing (log_fsync: always rules that out)",
@@ -145,11 +208,44 @@ void Persistence::ask_for_blocks() {
 void Persistence::on(log::LoadedBlock event, const TimePoint&, Outcome&) {
   HF_CHECK(loader_.has_value() && blocks_asked_ > 0);
   --blocks_asked_;
+  if (replication_ != nullptr) {
+    if (event.restart) {
+      start_.runs.clear();
+      start_.tail.clear();
+      tail_bytes_ = 0;
+    }
+    note_entries(std::exchange(event.entries, {}));
+  }
   loader_->add(std::move(event));
 }
 
-void Persistence::on(log::Loaded, const TimePoint&, Outcome&) {
+// What the log holds behind the snapshot: the terms of all, and the last ones themselves.
+void Persistence::note_entries(std::vector<log::Entry> entries) {
+  for (log::Entry& entry : entries) {
+    if (start_.runs.empty() || start_.runs.back().term != entry.term)
+      start_.runs.push_back({entry.index, entry.term});
+    tail_bytes_ += entry.payload.size();
+    log_bytes_since_snapshot_ += entry.payload.size();
+    start_.tail.push_back(std::move(entry));
+  }
+  std::size_t spare = 0;
+  for (; tail_bytes_ > kTailBytesMax && spare + 1 < start_.tail.size(); ++spare)
+    tail_bytes_ -= start_.tail[spare].payload.size();
+  start_.tail.erase(start_.tail.begin(), start_.tail.begin() + static_cast<std::ptrdiff_t>(spare));
+}
+
+void Persistence::on(log::Loaded event, const TimePoint&, Outcome&) {
   all_read_ = true;
+  if (replication_ == nullptr || !state_.persistence.loading || replication_->has_begun()) return;
+  start_.snapshot = {event.snapshot_index, event.snapshot_term};
+}
+
+void Persistence::begin_replication(const TimePoint& now) {
+  start_.now = {now.mono_us};
+  start_.seed = state_.random.next();
+  start_.applied = start_.snapshot.index;
+  start_.last_index = std::max(start_.last_index, start_.snapshot.index);
+  replication_->begin(std::exchange(start_, {}));
 }
 
 void Persistence::on(log::Refused event, const TimePoint&, Outcome& outcome) {
@@ -173,8 +269,23 @@ bool Persistence::load_slice(const TimePoint& now, std::size_t units, Outcome& o
   if (more || !all_read_ || loader_->blocks_waiting() > 0) return more;
 
   HF_CHECK(loader_->last_index() == LogIndex{0} || loader_->last_index() == recovered_last_);
-  log_bytes_since_snapshot_ = loader_->log_bytes();
+  if (replication_ == nullptr) log_bytes_since_snapshot_ = loader_->log_bytes();
   loader_.reset();
+  finish_loading(now, outcome);
+  return false;
+}
+
+void Persistence::finish_loading(const TimePoint& now, Outcome& outcome) {
+  state_.persistence.loading = false;
+  outcome.loaded = true;
+  std::size_t keys = 0;
+  for (keyspace::DatabaseIndex i = 0; i < state_.keyspace.database_count(); ++i)
+    keys += state_.keyspace.table(i).size();
+  state_.persistence.loaded_keys = keys;
+  outcome.log.push_back(
+      {fmt::format("loaded keys={} last_index={} seconds={:.3f}", keys, recovered_last_.value,
+                   static_cast<double>(now.mono_us - state_.started.mono_us) / 1e6)});
+  if (replication_ != nullptr) return begin_replication(now);
   // As the first entry of a primary's term: what comes behind it is this life's.
   committed_ = recovered_last_;
   const LogIndex first{recovered_last_.value + 1};
@@ -190,28 +301,20 @@ bool Persistence::load_slice(const TimePoint& now, std::size_t units, Outcome& o
     appends_.emplace_back(log::SaveRecordRequest{++last_write_, std::move(*marked_)});
     marked_.reset();
   }
-  state_.persistence.loading = false;
-  outcome.loaded = true;
-  std::size_t keys = 0;
-  for (keyspace::DatabaseIndex i = 0; i < state_.keyspace.database_count(); ++i)
-    keys += state_.keyspace.table(i).size();
-  state_.persistence.loaded_keys = keys;
-  outcome.log.push_back(
-      {fmt::format("loaded keys={} last_index={} seconds={:.3f}", keys, recovered_last_.value,
-                   static_cast<double>(now.mono_us - state_.started.mono_us) / 1e6)});
-  return false;
 }
 
 // --- the log
 
-void Persistence::on(log::Persisted event, const TimePoint&, Outcome&) {
+void Persistence::on(log::Persisted event, const TimePoint& now, Outcome&) {
+  if (replication_ != nullptr) return replication_->on_persisted(event.write, {now.mono_us});
   while (!pending_.empty() && pending_.front().write <= event.write) {
     committed_ = pending_.front().last;
     pending_.pop_front();
   }
 }
 
-void Persistence::on(log::Failed event, const TimePoint&, Outcome& outcome) {
+void Persistence::on(log::Failed event, const TimePoint& now, Outcome& outcome) {
+  if (replication_ != nullptr) replication_->step(core::DiskFailed{}, {now.mono_us});
   state_.persistence.disk_error = event.error.message;
   outcome.disk_failed = true;
   outcome.log.push_back(
@@ -219,8 +322,9 @@ void Persistence::on(log::Failed event, const TimePoint&, Outcome& outcome) {
        config::LogLevel::kWarning});
 }
 
-void Persistence::on(log::Healthy, const TimePoint&, Outcome& outcome) {
+void Persistence::on(log::Healthy, const TimePoint& now, Outcome& outcome) {
   state_.persistence.disk_error.clear();
+  if (replication_ != nullptr) replication_->step(core::DiskHealthy{}, {now.mono_us});
   outcome.log.push_back(
       {"the log can be written again, writes are accepted", config::LogLevel::kWarning});
 }
@@ -230,8 +334,23 @@ void Persistence::on(log::Note event, const TimePoint&, Outcome& outcome) {
                                                                  : config::LogLevel::kNotice});
 }
 
-void Persistence::on(log::RecordSaved, const TimePoint&, Outcome&) {}
-void Persistence::on(log::EntriesRead, const TimePoint&, Outcome&) {}
+void Persistence::on(log::RecordSaved event, const TimePoint& now, Outcome&) {
+  if (replication_ != nullptr) replication_->on_record_saved(event.write, {now.mono_us});
+}
+
+void Persistence::on(log::EntriesRead event, const TimePoint& now, Outcome&) {
+  if (replication_ != nullptr) replication_->on_entries_read(std::move(event), {now.mono_us});
+}
+
+void Persistence::on(log::SnapshotPart event, const TimePoint& now, Outcome&) {
+  if (replication_ != nullptr) replication_->on_snapshot_part(std::move(event), {now.mono_us});
+}
+
+void Persistence::on(log::SnapshotStoreFailed event, const TimePoint& now, Outcome& outcome) {
+  outcome.log.push_back({fmt::format("the primary's snapshot cannot be stored: {}", event.text),
+                         config::LogLevel::kWarning});
+  if (replication_ != nullptr) replication_->step(core::SnapshotStoreFailed{}, {now.mono_us});
+}
 
 void Persistence::on(log::Stopped event, const TimePoint&, Outcome& outcome) {
   stopped_ = true;
@@ -240,10 +359,17 @@ void Persistence::on(log::Stopped event, const TimePoint&, Outcome& outcome) {
                            config::LogLevel::kWarning});
 }
 
-void Persistence::stop() {
+void Persistence::on_data_void() {
+  if (phase_ == Phase::kNone) return;
+  abandon_snapshot();
+  state_.persistence.snapshot_running = false;
+  state_.persistence.last_snapshot_ok = false;
+}
+
+void Persistence::stop(const TimePoint& now) {
   HF_CHECK(!state_.journal.is_open());
   stopping_ = true;
-  seal();
+  seal(now);
   abandon_snapshot();
   others_.emplace_back(log::StopRequest{});
 }
@@ -270,7 +396,7 @@ bool Persistence::snapshot_is_due(const TimePoint& now) const {
 
 void Persistence::begin_snapshot(const TimePoint& now) {
   HF_CHECK(!state_.journal.is_open() && phase_ == Phase::kNone);
-  seal();
+  seal(now);
   commands::PersistenceState& shown = state_.persistence;
   shown.snapshot_wanted = false;
   shown.snapshot_running = true;
@@ -285,7 +411,8 @@ void Persistence::begin_snapshot(const TimePoint& now) {
   log_bytes_before_snapshot_ = std::exchange(log_bytes_since_snapshot_, 0);
   phase_ = Phase::kWalking;
   state_.keyspace.begin_snapshot(encoder_);
-  others_.emplace_back(log::BeginSnapshotRequest{snapshot_index_, term_, last_time_, 0});
+  const Term term = replication_ != nullptr ? replication_->term_of_applied() : term_;
+  others_.emplace_back(log::BeginSnapshotRequest{snapshot_index_, term, last_time_, 0});
 }
 
 void Persistence::pass_blocks_on() {
@@ -311,7 +438,8 @@ bool Persistence::snapshot_slice(const TimePoint& now, std::size_t units, bool p
     }
     pass_blocks_on();
   }
-  if (phase_ == Phase::kAwaitsCommit && committed_ >= snapshot_index_) {
+  if (phase_ == Phase::kAwaitsCommit && committed() >= snapshot_index_) {
+    if (replication_ != nullptr) others_.push_back(replication_->keep_log());
     others_.emplace_back(log::FinishSnapshotRequest{});
     phase_ = Phase::kFinishing;
   }
@@ -341,6 +469,7 @@ void Persistence::on(log::SnapshotDone event, const TimePoint& now, Outcome& out
   outcome.log.push_back(
       {fmt::format("snapshot saved index={} records={} bytes={} ms={}", event.index.value,
                    event.records, event.file_bytes, shown.last_snapshot_ms)});
+  if (replication_ != nullptr) replication_->on_log_trimmed(event.first_log_index, {now.mono_us});
 }
 
 void Persistence::on(log::SnapshotFailed event, const TimePoint& now, Outcome& outcome) {

@@ -4,7 +4,9 @@
 //
 // It is a function of events: requests go to storage by `take_requests`, events come back by
 // `on_events`. On a lone node an entry is committed when it is persisted. With persistence off
-// there is no storage, and everything is committed at once.
+// there is no storage, and everything is committed at once. A member of a cluster leaves entries
+// and commitment to its Replication, and does not apply the log at the start: nobody knows yet how
+// much of it is committed.
 //
 // Order that the caller keeps: `seal` at the end of each turn, then `take_requests`. Not
 // thread-safe.
@@ -23,6 +25,7 @@
 #include "replication/log/storage.hpp"
 #include "server/commands/server_state.hpp"
 #include "server/node/loader.hpp"
+#include "server/node/replication.hpp"
 #include "server/node/snapshot_encoder.hpp"
 
 namespace holdfast::node {
@@ -30,15 +33,17 @@ namespace holdfast::node {
 class Persistence {
  public:
   // Storage has been told to start; loading begins with its first event.
-  explicit Persistence(commands::ServerState& state);
+  // `replication` is null on a lone node.
+  Persistence(commands::ServerState& state, Replication* replication);
 
   // Everything up to here may be shown to clients.
   LogIndex committed() const {
+    if (replication_ != nullptr && replication_->has_begun()) return replication_->commit_index();
     return state_.persistence.enabled ? committed_ : state_.journal.last_index();
   }
 
   // The open turn's entries become one append. REQUIRES: no entry is open.
-  void seal();
+  void seal(const TimePoint& now);
   // Appends come first: a snapshot's blocks do not delay them.
   std::vector<log::Request> take_requests();
 
@@ -61,7 +66,9 @@ class Persistence {
   bool slice(const TimePoint& now, std::size_t units, bool pressed, Outcome& outcome);
 
   // The last request: sync and leave the folder clean. Nothing may be emitted afterwards.
-  void stop();
+  void stop(const TimePoint& now);
+  // The data is replaced: a snapshot under way is void.
+  void on_data_void();
   bool stopped() const { return stopped_; }
 
  private:
@@ -93,7 +100,15 @@ class Persistence {
   void on(log::Note event, const TimePoint& now, Outcome& outcome);
   void on(log::Stopped event, const TimePoint& now, Outcome& outcome);
 
+  void finish_loading(const TimePoint& now, Outcome& outcome);
+  void begin_replication(const TimePoint& now);
+  void note_entries(std::vector<log::Entry> entries);
+  std::string refusal_of(const log::Recovered& event) const;
+  void on(log::SnapshotPart event, const TimePoint& now, Outcome& outcome);
+  void on(log::SnapshotStoreFailed event, const TimePoint& now, Outcome& outcome);
+
   commands::ServerState& state_;
+  Replication* const replication_;
   std::vector<log::Request> appends_;
   std::vector<log::Request> others_;
   log::WriteNumber last_write_ = 0;
@@ -115,6 +130,8 @@ class Persistence {
   // so it says what is gone and clears the mark when it has loaded what is left.
   std::optional<log::DurableRecord> marked_;
   bool all_read_ = false;
+  core::Start start_;           // of a member of a cluster, as it becomes known
+  std::size_t tail_bytes_ = 0;  // of start_.tail
   std::size_t blocks_asked_ = 0;
 
   // While a snapshot is taken:

@@ -1,0 +1,62 @@
+#include "server/app/peers.hpp"
+
+#include <utility>
+
+#include "server/node/replication.hpp"
+
+namespace holdfast::app {
+
+namespace {
+
+// Rounds of a drain: a peer that never stops talking must not keep the loop.
+constexpr int kDrainsMax = 16;
+
+transport::PeerNetworkOptions network_options(const config::ClusterOptions& cluster) {
+  transport::PeerNetworkOptions options;
+  NodeId self;
+  std::vector<std::string> names;
+  for (const config::ClusterNode& node : cluster.nodes.list) {
+    names.push_back(node.name);
+    if (node.name == cluster.node) self = {names.size()};
+    options.addresses.push_back({node.host, static_cast<std::uint16_t>(node.peer_port)});
+  }
+  options.membership =
+      transport::make_membership(cluster.name, cluster.id, std::move(names), self, cluster.secret);
+  return options;
+}
+
+}  // namespace
+
+Peers::Peers(asio::io_context& io, const config::ClusterOptions& cluster, node::Node& node,
+             transport::PeerNetwork::Log log)
+    : node_(node), network_(io, network_options(cluster), *this, std::move(log)) {}
+
+Result<void> Peers::start() {
+  auto listening = network_.listen();
+  if (listening) network_.dial();
+  return listening;
+}
+
+void Peers::send(std::vector<core::Send> messages) {
+  for (const core::Send& message : messages) network_.send(message.to, message.message);
+  network_.flush();
+}
+
+void Peers::drain() {
+  for (int i = 0; i < kDrainsMax && !network_.drain(); ++i) {
+  }
+}
+
+void Peers::on_connected(NodeId peer, core::MonoTime now) {
+  node_.on_peer_connected(peer, now);
+}
+
+void Peers::on_lost(NodeId peer, core::MonoTime now) {
+  node_.on_peer_lost(peer, now);
+}
+
+void Peers::on_received(NodeId peer, wire::Message message, core::MonoTime now) {
+  node_.on_peer_message(peer, std::move(message), now);
+}
+
+}  // namespace holdfast::app

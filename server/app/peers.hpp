@@ -1,0 +1,38 @@
+// Peers is the node's way to the other members of its cluster, over the peer network.
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <memory>
+#include <vector>
+
+#include "base/result.hpp"
+#include "config/options/options.hpp"
+#include "replication/transport/peer_network.hpp"
+#include "server/node/node.hpp"
+#include "server/node/peer_port.hpp"
+
+namespace holdfast::app {
+
+class Peers : public node::PeerPort, private transport::PeerObserver {
+ public:
+  // `node` outlives this, and is told of what peers say by handlers of `io`.
+  Peers(asio::io_context& io, const config::ClusterOptions& cluster, node::Node& node,
+        transport::PeerNetwork::Log log);
+
+  // Listens and begins to dial. The error names host and port.
+  Result<void> start();
+  void stop() { network_.stop(); }
+
+  void send(std::vector<core::Send> messages) override;
+  void drain() override;
+
+ private:
+  void on_connected(NodeId peer, core::MonoTime now) override;
+  void on_lost(NodeId peer, core::MonoTime now) override;
+  void on_received(NodeId peer, wire::Message message, core::MonoTime now) override;
+
+  node::Node& node_;
+  transport::PeerNetwork network_;
+};
+
+}  // namespace holdfast::app

@@ -1,0 +1,69 @@
+// Reload puts the keyspace back to what it was at one log index: from the member's own newest
+// snapshot and its log. A deposed primary needs it, which has applied entries that never came to
+// be, and a member that has installed a snapshot of its primary.
+//
+// It asks for one thing at a time (`next_request`), is told the answers, and applies in slices.
+// Everything at or below the index is committed, so snapshot and log agree on it. Not thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "protocol/wire/message.hpp"
+#include "replication/log/snapshot_stream.hpp"
+#include "replication/log/storage.hpp"
+#include "server/keyspace/keyspace.hpp"
+#include "server/keyspace/mutation_codec.hpp"
+#include "server/node/loader.hpp"
+
+namespace holdfast::node {
+
+class Reload {
+ public:
+  // Readers and reads of this number or above are reloads'; below, peers' and the replica's.
+  static constexpr std::uint64_t kNumbersFrom = std::uint64_t{1} << 63;
+
+  // Empties the keyspace. `snapshot`: which one to begin with (0: the newest). `number` is this
+  // reload's own, from kNumbersFrom on.
+  Reload(keyspace::Keyspace& keyspace, keyspace::MutationLimits limits, LogIndex snapshot,
+         Term snapshot_term, LogIndex until, std::uint64_t number);
+
+  std::uint64_t number() const { return number_; }
+  LogIndex until() const { return until_; }
+  std::optional<log::Request> next_request(MonoUs now);
+  void on(log::SnapshotPart part);
+  void on(log::EntriesRead read, MonoUs now);
+  // Applies about `units` mutations. True: there is more at hand.
+  bool slice(std::size_t units);
+  bool is_done() const { return is_done_; }
+  // Not empty: it cannot go on, and why.
+  const std::string& error() const { return error_; }
+  std::uint64_t bytes_loaded() const { return bytes_; }
+
+ private:
+  enum class Phase { kSnapshot, kEntries };
+  void take_blocks();
+
+  keyspace::Keyspace& keyspace_;
+  Loader loader_;
+  const LogIndex snapshot_;
+  const Term snapshot_term_;
+  const LogIndex until_;
+  const std::uint64_t number_;
+  Phase phase_ = Phase::kSnapshot;
+  bool is_waiting_ = false;  // for an answer
+  MonoUs not_before_ = 0;
+  log::SnapshotStreamDecoder decoder_;
+  wire::SnapshotId reading_;
+  std::uint64_t offset_ = 0;
+  LogIndex next_;  // entry to be read
+  std::uint64_t bytes_ = 0;
+  bool is_done_ = false;
+  std::string error_;
+};
+
+}  // namespace holdfast::node

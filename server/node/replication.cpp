@@ -1,0 +1,424 @@
+#include "server/node/replication.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "base/check.hpp"
+
+namespace holdfast::node {
+
+namespace {
+
+constexpr std::size_t kReloadReadBytes = std::size_t{4} << 20;
+
+std::string_view shown(core::Role role) {
+  switch (role) {
+    case core::Role::kReplica:
+      return "replica";
+    case core::Role::kCandidate:
+      return "candidate";
+    case core::Role::kPrimary:
+      return "primary";
+  }
+  return "replica";
+}
+
+}  // namespace
+
+core::Config replica_config(const config::ClusterOptions& cluster) {
+  core::Config config;
+  for (std::size_t i = 0; i < cluster.nodes.list.size(); ++i) {
+    config.members.push_back(NodeId{i + 1});
+    if (cluster.nodes.list[i].name == cluster.node) config.self = NodeId{i + 1};
+  }
+  config.heartbeat = core::milliseconds(cluster.heartbeat_ms);
+  config.lease = core::milliseconds(cluster.lease_ms);
+  config.election_timeout = core::milliseconds(cluster.election_timeout_ms);
+  config.busy_limit = core::milliseconds(cluster.busy_limit_ms);
+  config.recovery_wait = core::milliseconds(cluster.recovery_wait_ms);
+  config.failover = cluster.failover == config::Failover::kUnilateral ? core::Failover::kUnilateral
+                                                                      : core::Failover::kQuorum;
+  config.bootstrap = cluster.bootstrap;
+  return config;
+}
+
+std::vector<std::string> member_names(const config::ClusterOptions& cluster) {
+  std::vector<std::string> names;
+  for (const config::ClusterNode& node : cluster.nodes.list) names.push_back(node.name);
+  return names;
+}
+
+std::string cluster_identity(const config::ClusterOptions& cluster) {
+  return cluster.id.empty() ? cluster.name : cluster.name + "/" + cluster.id;
+}
+
+Replication::Replication(commands::ServerState& state)
+    : state_(state),
+      connected_(state.options.cluster.nodes.list.size()),
+      heard_(state.options.cluster.nodes.list.size(), state.started.mono_us) {
+  state_.takes_entries = false;
+}
+
+keyspace::MutationLimits Replication::limits() const {
+  keyspace::MutationLimits limits;
+  limits.database_count = static_cast<keyspace::DatabaseIndex>(state_.keyspace.database_count());
+  return limits;
+}
+
+void Replication::begin(core::Start start) {
+  HF_CHECK(!replica_);
+  applied_ = start.applied;
+  last_time_ = start.tail.empty() ? 0 : start.tail.back().time;
+  state_.journal.continue_from(applied_);
+  const core::MonoTime now = start.now;
+  replica_.emplace(replica_config(state_.options.cluster), std::move(start));
+  step(core::Tick{}, now);
+  for (std::size_t i = 0; i < connected_.size(); ++i)
+    if (connected_[i]) step(core::PeerConnected{NodeId{i + 1}}, now);
+}
+
+// --- events
+
+void Replication::submit(core::MonoTime now) {
+  if (!state_.journal.has_closed()) return;
+  HF_CHECK(replica_ && state_.journal.closed().front().index == replica_->next_index());
+  proposals_.clear();
+  for (keyspace::ClosedEntry& entry : state_.journal.closed()) {
+    last_time_ = std::max(last_time_, entry.time);
+    applied_ = entry.index;
+    proposals_.push_back({last_time_, log::EntryKind::kMutations, std::move(entry.mutations)});
+  }
+  state_.journal.drop_closed();
+  effects_.clear();
+  replica_->step({now, core::Submitted{proposals_}}, effects_);
+  proposals_.clear();
+  carry_out(now);
+}
+
+void Replication::step(core::Happening what, core::MonoTime now) {
+  if (const auto* connected = std::get_if<core::PeerConnected>(&what)) {
+    connected_[connected->peer.value - 1] = true;
+    heard_[connected->peer.value - 1] = now.us;
+  } else if (const auto* lost = std::get_if<core::PeerLost>(&what)) {
+    connected_[lost->peer.value - 1] = false;
+  } else if (const auto* received = std::get_if<core::Received>(&what)) {
+    heard_[received->from.value - 1] = now.us;
+  }
+  if (!replica_) return;  // still loading; links are told when it begins
+  submit(now);
+  effects_.clear();
+  replica_->step({now, std::move(what)}, effects_);
+  carry_out(now);
+}
+
+void Replication::on_persisted(log::WriteNumber write, core::MonoTime now) {
+  std::optional<core::WriteNumber> newest;
+  for (; !writes_.empty() && writes_.front().first <= write; writes_.pop_front())
+    newest = writes_.front().second;
+  if (newest) step(core::Persisted{*newest}, now);
+}
+
+void Replication::on_record_saved(log::WriteNumber write, core::MonoTime now) {
+  std::optional<core::WriteNumber> newest;
+  for (; !records_.empty() && records_.front().first <= write; records_.pop_front())
+    newest = records_.front().second;
+  if (newest) step(core::RecordSaved{*newest}, now);
+}
+
+void Replication::on_entries_read(log::EntriesRead read, core::MonoTime now) {
+  if (read.number < Reload::kNumbersFrom)
+    return step(core::LogRead{read.number, std::move(read.entries)}, now);
+  if (reload_ == nullptr || read.number != reload_->number()) return;
+  reload_->on(std::move(read), now.us);
+}
+
+void Replication::on_snapshot_part(log::SnapshotPart part, core::MonoTime now) {
+  if (part.reader >= Reload::kNumbersFrom) {
+    if (reload_ != nullptr && part.reader == reload_->number()) reload_->on(std::move(part));
+    return;
+  }
+  const NodeId peer{part.reader};
+  if (!part.error.empty()) {
+    outcome_.snapshot_wanted = true;
+    outcome_.log.push_back({fmt::format("member {} needs a snapshot: {}", peer.value, part.error)});
+    return step(core::SnapshotUnavailable{peer}, now);
+  }
+  step(
+      core::SnapshotRead{
+          peer, {part.index, part.term}, part.offset, std::move(part.bytes), part.is_last},
+      now);
+}
+
+void Replication::on_log_trimmed(LogIndex first, core::MonoTime now) {
+  if (first.value != 0) step(core::LogTrimmed{first}, now);
+}
+
+// --- effects
+
+void Replication::carry_out(core::MonoTime now) {
+  do_records();
+  if (effects_.discard_snapshot) requests_.emplace_back(log::DiscardSnapshotRequest{});
+  for (core::StoreSnapshot& block : effects_.store_snapshot) {
+    requests_.emplace_back(log::StoreSnapshotRequest{block.snapshot.index, block.snapshot.term,
+                                                     block.offset, std::move(block.bytes),
+                                                     block.is_last});
+  }
+  do_writes();
+  do_became();
+  if (effects_.refused_from.value != 0 && applied_ >= effects_.refused_from && !is_reloading())
+    begin_reload({}, {}, {effects_.refused_from.value - 1});
+  do_install();
+  do_apply();
+  if (effects_.committed.value != 0)
+    state_.persistence.log_index_committed = effects_.committed.value;
+  for (const core::ReadLog& read : effects_.read_log) {
+    requests_.emplace_back(
+        log::ReadRequest{read.number, read.from, read.to, read.payload_bytes_max});
+  }
+  for (const core::ReadSnapshot& read : effects_.read_snapshot) {
+    requests_.emplace_back(log::ReadSnapshotRequest{read.peer.value, read.wanted.index,
+                                                    read.wanted.term, read.offset, read.bytes_max});
+  }
+  for (const NodeId peer : effects_.end_snapshot)
+    requests_.emplace_back(log::EndSnapshotReadRequest{peer.value});
+  if (effects_.transfer) {
+    is_handing_over_ = false;
+    if (*effects_.transfer == core::TransferOutcome::kFailed) {
+      outcome_.log.push_back(
+          {"hand-over failed: this member goes on as primary", config::LogLevel::kWarning});
+    }
+  }
+  for (core::Send& message : effects_.send) messages_.push_back(std::move(message));
+  for (core::Note& note : effects_.notes) {
+    outcome_.log.push_back({std::move(note.text), note.is_warning ? config::LogLevel::kWarning
+                                                                  : config::LogLevel::kNotice});
+  }
+  update_serving();
+  if (is_reloading()) ask_for_reload(now.us);
+}
+
+void Replication::update_serving() {
+  state_.takes_entries = replica_->accepts_entries() && !is_reloading();
+  if (state_.takes_entries && !was_serving_) {
+    HF_CHECK(applied_ == replica_->last_index());
+    outcome_.gained_authority = true;
+  }
+  was_serving_ = state_.takes_entries;
+}
+
+void Replication::do_records() {
+  for (core::RecordWrite& write : effects_.records) {
+    records_.emplace_back(++last_write_, write.write);
+    requests_.emplace_back(log::SaveRecordRequest{last_write_, std::move(write.record)});
+  }
+}
+
+void Replication::do_writes() {
+  for (core::LogWrite& write : effects_.writes) {
+    if (write.reset) {
+      requests_.emplace_back(
+          log::InstallSnapshotRequest{++last_write_, write.reset->index, write.reset->term});
+    }
+    if (write.truncate_from.value != 0)
+      requests_.emplace_back(log::TruncateRequest{++last_write_, write.truncate_from});
+    if (!write.entries.empty()) {
+      for (const log::Entry& entry : write.entries) log_bytes_ += entry.payload.size();
+      requests_.emplace_back(log::AppendRequest{++last_write_, std::move(write.entries)});
+    }
+    writes_.emplace_back(last_write_, write.write);
+  }
+}
+
+void Replication::do_became() {
+  for (const core::Became& became : effects_.became) {
+    const bool is_primary = became.role == core::Role::kPrimary;
+    if (was_primary_ && !is_primary) outcome_.lost_authority = true;
+    was_primary_ = is_primary;
+    if (became.void_from.value != 0 && applied_ >= became.void_from && !is_reloading())
+      begin_reload({}, {}, {became.void_from.value - 1});
+  }
+}
+
+void Replication::do_install() {
+  if (!effects_.install_snapshot) return;
+  held_entries_.clear();
+  begin_reload(effects_.install_snapshot->index, effects_.install_snapshot->term,
+               effects_.install_snapshot->index);
+}
+
+void Replication::do_apply() {
+  for (log::Entry& entry : effects_.apply) {
+    if (is_reloading()) {
+      held_entries_.push_back(std::move(entry));
+    } else {
+      apply(entry);
+    }
+  }
+}
+
+void Replication::apply(log::Entry& entry) {
+  HF_CHECK(entry.index.value == applied_.value + 1);
+  applied_ = entry.index;
+  last_time_ = std::max(last_time_, entry.time);
+  outcome_.time = std::max(outcome_.time, entry.time);
+  std::size_t mutations = 0;
+  state_.keyspace.begin_entry(entry.index,
+                              static_cast<std::uint32_t>(entry.time / 1000) & 0xffffff);
+  if (entry.kind == log::EntryKind::kMutations) {
+    const auto done = keyspace::apply_encoded(entry.payload, state_.keyspace);
+    if (!done) {
+      outcome_.fatal = fmt::format(
+          "the log's entry {} does not fit the data: {}; was it written by a newer "
+          "version? `holdfast check` looks at the folder without changing it",
+          entry.index.value, done.error().message);
+      return;
+    }
+    mutations = *done;
+  }
+  state_.journal.follow(entry.index, mutations);
+}
+
+// --- reloading
+
+void Replication::begin_reload(LogIndex snapshot, Term term, LogIndex until) {
+  outcome_.data_is_void = true;
+  outcome_.log.push_back({fmt::format("reloading until={}", until.value)});
+  if (reload_ != nullptr) requests_.emplace_back(log::EndSnapshotReadRequest{reload_->number()});
+  state_.persistence.loading = true;
+  state_.persistence.loading_bytes_done = 0;
+  applied_ = until;
+  state_.journal.continue_from(until);
+  reload_ = std::make_unique<Reload>(state_.keyspace, limits(), snapshot, term, until,
+                                     Reload::kNumbersFrom + ++reloads_);
+}
+
+void Replication::ask_for_reload(MonoUs now) {
+  if (auto request = reload_->next_request(now)) requests_.push_back(std::move(*request));
+}
+
+bool Replication::slice(std::size_t units, MonoUs now) {
+  if (reload_ == nullptr) return false;
+  bool more = reload_->slice(units);
+  state_.persistence.loading_bytes_done = reload_->bytes_loaded();
+  if (!reload_->error().empty()) {
+    outcome_.fatal = reload_->error();
+    return false;
+  }
+  if (!reload_->is_done()) {
+    ask_for_reload(now);
+    return more;
+  }
+  // What was committed meanwhile, also in slices.
+  for (; units > 0 && !held_entries_.empty(); --units) {
+    apply(held_entries_.front());
+    held_entries_.pop_front();
+  }
+  if (!held_entries_.empty()) return true;
+  end_reload();
+  return false;
+}
+
+void Replication::end_reload() {
+  requests_.emplace_back(log::EndSnapshotReadRequest{reload_->number()});
+  reload_ = nullptr;
+  state_.persistence.loading = false;
+  outcome_.log.push_back({fmt::format("reloaded last_index={}", applied_.value)});
+  update_serving();
+}
+
+// --- what is shown and asked
+
+Term Replication::term_of_applied() const {
+  return replica_->term_at(applied_).value_or(replica_->term());
+}
+
+std::optional<wire::Message> Replication::busy_message() const {
+  if (!replica_) return std::nullopt;
+  return wire::Message{replica_->term(), replica_->generation(), wire::Busy{}};
+}
+
+bool Replication::is_master(MonoUs now) const {
+  return replica_ && !state_.persistence.loading && replica_->lease_holds({now});
+}
+
+commands::ClusterView Replication::view(MonoUs now) const {
+  commands::ClusterView view;
+  const auto& nodes = state_.options.cluster.nodes.list;
+  view.members.reserve(nodes.size());
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    commands::MemberView member;
+    member.id = {i + 1};
+    member.name = nodes[i].name;
+    member.host = nodes[i].host;
+    member.port = nodes[i].port;
+    member.peer_port = nodes[i].peer_port;
+    member.zone = nodes[i].zone;
+    member.is_self = nodes[i].name == state_.options.cluster.node;
+    member.is_connected = connected_[i];
+    member.silent_us = member.is_self ? 0 : std::max<MonoUs>(now - heard_[i], 0);
+    view.members.push_back(std::move(member));
+  }
+  if (!replica_) {
+    view.role = "replica";
+    view.claim = "loading";
+    return view;
+  }
+  const core::Replica& replica = *replica_;
+  view.role = shown(replica.role());
+  view.is_master = is_master(now);
+  view.is_serving = replica.accepts_entries();
+  view.is_handing_over = is_handing_over_;
+  view.term = replica.term();
+  view.generation = replica.generation();
+  view.claim = core::name_of(replica.claim());
+  view.last = replica.last_index();
+  view.committed = replica.commit_index();
+  view.applied = applied_;
+  if (replica.role() == core::Role::kPrimary)
+    view.lease_left_us = std::max<MonoUs>(replica.lease_until().us - now, 0);
+  view.primary = replica.primary();
+  for (const core::PeerView& peer : replica.peers()) {
+    commands::MemberView& member = view.members[peer.id.value - 1];
+    member.claim = core::name_of(peer.claim);
+    member.persisted = peer.persisted;
+    member.is_snapshotting = peer.is_snapshotting;
+  }
+  return view;
+}
+
+std::size_t Replication::acknowledged_by(LogIndex index) const {
+  if (!is_primary()) return 0;
+  const auto peers = replica_->peers();
+  return static_cast<std::size_t>(std::count_if(
+      peers.begin(), peers.end(),
+      [&](const core::PeerView& peer) { return peer.is_connected && peer.persisted >= index; }));
+}
+
+void Replication::hand_over(NodeId target, MonoUs timeout) {
+  asked_hand_over_ = Asked{target, {timeout}};
+}
+
+void Replication::abort_hand_over() {
+  asked_abort_ = true;
+}
+
+void Replication::do_what_was_asked(core::MonoTime now) {
+  if (auto asked = std::exchange(asked_hand_over_, std::nullopt)) {
+    is_handing_over_ = true;
+    step(core::TransferRequested{asked->target, asked->timeout}, now);
+  }
+  if (std::exchange(asked_abort_, false)) step(core::TransferAborted{}, now);
+}
+
+bool Replication::begin_farewell(core::Duration timeout, core::MonoTime now) {
+  if (!is_primary() || is_handing_over_ ||
+      std::find(connected_.begin(), connected_.end(), true) == connected_.end())
+    return is_handing_over_;
+  is_handing_over_ = true;
+  step(core::TransferRequested{{}, timeout}, now);
+  return is_handing_over_;
+}
+
+}  // namespace holdfast::node
