@@ -163,6 +163,10 @@ void PeerLink::take_handshake(std::string_view bytes, core::MonoTime now) {
       break;
   }
   deadline_.cancel();
+  {
+    const std::lock_guard lock(wire_);
+    may_say_aside_ = true;
+  }
   holder_->on_authenticated(*this);
   while (is_open() && !bytes.empty()) {
     const auto [room, room_bytes] = reader_.read_room();
@@ -198,8 +202,11 @@ void PeerLink::deliver(core::MonoTime now) {
 void PeerLink::send(const wire::Message& message) {
   HF_CHECK(is_authenticated());
   if (!is_open()) return;
-  queue_.push_back(wire::encode_frame(message, arena_));
-  queued_bytes_ += queue_.back().size();
+  {
+    const std::lock_guard lock(wire_);
+    queue_.push_back(wire::encode_frame(message, arena_));
+    queued_bytes_ += queue_.back().size();
+  }
   if (queued_bytes_ > limits_.queue_bytes_max)
     fail_later(fmt::format("reason=reads_too_slowly queued_bytes={}", queued_bytes_));
 }
@@ -209,21 +216,50 @@ void PeerLink::flush() {
 }
 
 void PeerLink::write() {
+  if (auto failure = write_queue()) fail_later(std::move(*failure));
+}
+
+// Why the link has failed, or nothing.
+std::optional<std::string> PeerLink::write_queue() {
+  const std::lock_guard lock(wire_);
   std::size_t bytes_left = kWriteBytesPerVisit;
+  while (!aside_.empty()) {
+    std::error_code error;
+    const std::size_t sent = socket_.send(asio::buffer(aside_), 0, error);
+    if (error == asio::error::interrupted) continue;
+    if (error && error != asio::error::would_block) return failure_text(error);
+    aside_.erase(0, sent);
+    if (sent == 0) {
+      wait_writable();
+      return std::nullopt;
+    }
+  }
   while (!queue_.empty()) {
     const Gather parts = gather(queue_, front_sent_bytes_);
     std::error_code error;
     const std::size_t sent = socket_.send(parts, 0, error);
     if (error == asio::error::interrupted) continue;
-    if (error && error != asio::error::would_block) return fail_later(failure_text(error));
+    if (error && error != asio::error::would_block) return failure_text(error);
     drop_sent(sent);
-    if (sent < parts.byte_count || sent >= bytes_left) return wait_writable();
+    if (sent < parts.byte_count || sent >= bytes_left) {
+      wait_writable();
+      return std::nullopt;
+    }
     bytes_left -= sent;
   }
+  return std::nullopt;
+}
+
+void PeerLink::say_aside(std::string_view frame) {
+  const std::lock_guard lock(wire_);
+  if (!may_say_aside_ || front_sent_bytes_ != 0 || !aside_.empty()) return;
+  const ssize_t sent =
+      ::send(socket_.native_handle(), frame.data(), frame.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (sent > 0) aside_ = frame.substr(static_cast<std::size_t>(sent));
 }
 
 void PeerLink::wait_writable() {
-  if (queue_.empty()) return;
+  if (queue_.empty() && aside_.empty()) return;
   is_waiting_to_write_ = true;
   socket_.async_wait(asio::ip::tcp::socket::wait_write,
                      [self = shared_from_this()](const std::error_code& error) {
@@ -247,6 +283,8 @@ void PeerLink::close() {
 }
 
 void PeerLink::shut() {
+  const std::lock_guard lock(wire_);
+  may_say_aside_ = false;
   std::error_code ignored;
   socket_.close(ignored);
   deadline_.cancel();

@@ -13,6 +13,8 @@
 #include <cstddef>
 #include <deque>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -54,6 +56,9 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   bool drain();
   // The holder hears nothing more.
   void close();
+  // The one function that another thread may call: puts a whole frame between two others, or
+  // nothing if it does not fit there now.
+  void say_aside(std::string_view frame);
 
   bool is_open() const { return holder_ != nullptr && !is_failing_; }
   bool is_authenticated() const { return handshake_.state() == Handshake::State::kDone; }
@@ -68,6 +73,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   bool send_handshake();
   void deliver(core::MonoTime now);
   void write();
+  std::optional<std::string> write_queue();
   void wait_writable();
   void drop_sent(std::size_t byte_count);
   void shut();
@@ -83,6 +89,10 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   wire::FrameReader reader_;
   // One arena a link: a message that waits keeps no memory of others' messages.
   RopeArena arena_;
+  std::mutex
+      wire_;  // guards who writes to the socket, and what follows down to is_waiting_to_write_
+  bool may_say_aside_ = false;  // authenticated and open
+  std::string aside_;           // of a frame said aside, what the socket has not taken
   std::deque<Rope> queue_;
   std::size_t front_sent_bytes_ = 0;  // of the first one in the queue
   std::size_t queued_bytes_ = 0;

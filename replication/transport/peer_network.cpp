@@ -109,6 +109,7 @@ void PeerNetwork::set_address(NodeId id, PeerAddress address) {
 void PeerNetwork::stop() {
   if (std::exchange(is_stopped_, true)) return;
   listener_->stop();
+  const std::lock_guard lock(links_);
   for (Peer& one : peers_) {
     if (one.dialler != nullptr) one.dialler->stop();
     if (one.link != nullptr) one.link->close();
@@ -150,6 +151,12 @@ void PeerNetwork::on_accepted(asio::ip::tcp::socket socket) {
                   Handshake::accept(options_.membership, new_nonce(), options_.versions), NodeId{});
 }
 
+void PeerNetwork::say_aside(std::string_view frame) {
+  const std::lock_guard lock(links_);
+  for (const Peer& one : peers_)
+    if (one.link != nullptr) one.link->say_aside(frame);
+}
+
 void PeerNetwork::on_dialled(NodeId id, asio::ip::tcp::socket socket) {
   begin_handshake(std::move(socket),
                   Handshake::dial(options_.membership, id, new_nonce(), options_.versions), id);
@@ -168,7 +175,11 @@ void PeerNetwork::on_authenticated(PeerLink& link) {
   std::erase_if(candidates_, [&](const Candidate& one) { return one.link.get() == &link; });
   Peer& one = peer(id);
   const core::MonoTime now = boot_time();
-  const std::shared_ptr<PeerLink> displaced = std::exchange(one.link, link.shared_from_this());
+  std::shared_ptr<PeerLink> displaced = link.shared_from_this();
+  {
+    const std::lock_guard lock(links_);
+    std::swap(one.link, displaced);
+  }
   one.linked_at = now;
   one.last_failure.clear();
   one.logged_at = core::kLongAgo;
@@ -201,7 +212,10 @@ void PeerNetwork::on_failed(PeerLink& link, const std::string& reason) {
   Peer& one = peer(id);
   HF_CHECK(one.link.get() == &link);  // a displaced one was closed, and says nothing
   const core::MonoTime now = boot_time();
-  one.link = nullptr;
+  {
+    const std::lock_guard lock(links_);
+    one.link = nullptr;
+  }
   one.last_failure = reason;
   log_(LogLevel::kWarning,
        fmt::format("peer lost node={} name={} {}", id.value, name_of(id), reason));

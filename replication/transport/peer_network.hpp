@@ -20,6 +20,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -87,6 +88,9 @@ class PeerNetwork : private PeerLink::Holder, private PeerDialler::Holder {
   void flush();
   // Delivers what has arrived by now, so that silence can be judged. False: there may be more.
   bool drain();
+  // The one function that another thread may call: says a whole frame to all who are linked,
+  // between other messages, while the thread of the io_context is inside something long.
+  void say_aside(std::string_view frame);
   // From the next dial on.
   void set_address(NodeId peer, PeerAddress address);
   // Closes everything; the observer hears nothing more.
@@ -132,6 +136,7 @@ class PeerNetwork : private PeerLink::Holder, private PeerDialler::Holder {
   Log log_;
   std::shared_ptr<PeerListener> listener_;
   std::vector<Peer> peers_;          // of member 1, 2, ...; this one's has nothing
+  std::mutex links_;                 // guards Peer::link against say_aside
   std::list<Candidate> candidates_;  // the oldest first
   LineLimit strangers_;
   bool is_stopped_ = false;

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "protocol/wire/codec.hpp"
+#include "replication/transport/boot_clock.hpp"
 #include "server/node/replication.hpp"
 
 namespace holdfast::app {
@@ -29,7 +31,10 @@ transport::PeerNetworkOptions network_options(const config::ClusterOptions& clus
 
 Peers::Peers(asio::io_context& io, const config::ClusterOptions& cluster, node::Node& node,
              transport::PeerNetwork::Log log)
-    : node_(node), network_(io, network_options(cluster), *this, std::move(log)) {}
+    : node_(node),
+      network_(io, network_options(cluster), *this, std::move(log)),
+      watch_(core::milliseconds(cluster.heartbeat_ms),
+             [this](const std::string& frame) { network_.say_aside(frame); }) {}
 
 Result<void> Peers::start() {
   auto listening = network_.listen();
@@ -40,6 +45,17 @@ Result<void> Peers::start() {
 void Peers::send(std::vector<core::Send> messages) {
   for (const core::Send& message : messages) network_.send(message.to, message.message);
   network_.flush();
+  watch_.alive(transport::boot_time());
+  update_busy_frame();
+}
+
+void Peers::update_busy_frame() {
+  const auto busy = node_.busy_message();
+  if (!busy || (busy->term == busy_term_ && busy->generation == busy_generation_)) return;
+  busy_term_ = busy->term;
+  busy_generation_ = busy->generation;
+  RopeArena arena;
+  watch_.set_frame(wire::encode_frame(*busy, arena).str());
 }
 
 void Peers::drain() {

@@ -1,4 +1,5 @@
-// Peers is the node's way to the other members of its cluster, over the peer network.
+// Peers is the node's way to the other members of its cluster: the peer network, and the thread
+// that says "busy" for a loop inside a long command.
 #pragma once
 
 #include <asio/io_context.hpp>
@@ -8,6 +9,7 @@
 #include "base/result.hpp"
 #include "config/options/options.hpp"
 #include "replication/transport/peer_network.hpp"
+#include "server/app/busy_watch.hpp"
 #include "server/node/node.hpp"
 #include "server/node/peer_port.hpp"
 
@@ -31,8 +33,13 @@ class Peers : public node::PeerPort, private transport::PeerObserver {
   void on_lost(NodeId peer, core::MonoTime now) override;
   void on_received(NodeId peer, wire::Message message, core::MonoTime now) override;
 
+  void update_busy_frame();
+
   node::Node& node_;
   transport::PeerNetwork network_;
+  Term busy_term_;
+  std::uint64_t busy_generation_ = 0;
+  BusyWatch watch_;  // the last: its thread uses the network
 };
 
 }  // namespace holdfast::app

@@ -188,7 +188,7 @@ TEST_CASE("a stop while loading asks storage for nothing more", "[persistence]")
     harness.tell(recovered);
     harness.requests();
   }
-  harness.node.stop();
+  harness.node.stop(harness.now);
   CHECK(harness.requests_of<log::StopRequest>().size() == 1);
   // What storage had said already still arrives.
   if (!recovered_before) harness.tell(recovered);
@@ -443,7 +443,7 @@ TEST_CASE("a folder that is refused is not said to be left unclean", "[persisten
   StorageHarness harness;
   harness.tell(log::Refused{"in use"});
   CHECK(harness.node.take_effects().fatal == "in use");
-  harness.node.stop();
+  harness.node.stop(harness.now);
   harness.tell(log::Stopped{false});
   CHECK(harness.node.take_effects().log_lines.empty());
 }

@@ -18,7 +18,7 @@ class StorageHarness : public Harness {
   // What the node asked of storage since the last call, all turns of it.
   std::vector<log::Request> requests() {
     node.background(now, 1000);
-    for (log::Request& one : node.end_turn()) asked.push_back(std::move(one));
+    for (log::Request& one : node.end_turn(now)) asked.push_back(std::move(one));
     return std::exchange(asked, {});
   }
   template <typename Request>
