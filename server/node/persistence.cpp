@@ -232,6 +232,8 @@ void Persistence::on(log::Note event, const TimePoint&, Outcome& outcome) {
 
 void Persistence::on(log::RecordSaved, const TimePoint&, Outcome&) {}
 void Persistence::on(log::EntriesRead, const TimePoint&, Outcome&) {}
+void Persistence::on(log::SnapshotPart, const TimePoint&, Outcome&) {}
+void Persistence::on(log::SnapshotStoreFailed, const TimePoint&, Outcome&) {}
 
 void Persistence::on(log::Stopped event, const TimePoint&, Outcome& outcome) {
   stopped_ = true;
