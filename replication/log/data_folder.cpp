@@ -42,6 +42,20 @@ void mark_void(std::vector<FolderSegment>& segments) {
   }
 }
 
+// The last segment may say so (format.hpp, "What holds between the files").
+void part_void_snapshots(DataFolder& found) {
+  if (found.segments.empty()) return;
+  const FolderSegment& last = found.segments.back();
+  if (last.state != HeaderState::kGood || !last.header.voids_snapshots) return;
+  const LogIndex base{last.header.index.value - 1};
+  const auto first_void =
+      std::stable_partition(found.snapshots.begin(), found.snapshots.end(),
+                            [&](const FolderSnapshot& snapshot) { return snapshot.index == base; });
+  for (auto at = first_void; at != found.snapshots.end(); ++at)
+    found.void_snapshots.push_back(std::move(at->path));
+  found.snapshots.erase(first_void, found.snapshots.end());
+}
+
 // As one word of a shell's command line.
 std::string shell_word(std::string_view text) {
   constexpr std::string_view kPlain =
@@ -60,7 +74,7 @@ bool is_ours(std::string_view name) {
   std::uint64_t sequence = 0;
   LogIndex index;
   return parse_segment_name(name, sequence) || parse_snapshot_name(name, index) ||
-         name == kDurableRecordName;
+         name == kDurableRecordName || name == kIncomingName;
 }
 
 }  // namespace
@@ -103,6 +117,7 @@ Result<DataFolder> read_data_folder(FileSystem& files, const std::string& folder
     check_name(snapshot, snapshot.index.value, snapshot.header.index.value);
   }
   mark_void(found.segments);
+  part_void_snapshots(found);
   return found;
 }
 

@@ -34,11 +34,12 @@ struct FolderSnapshot : FolderFile {
 };
 
 struct DataFolder {
-  std::vector<FolderSegment> segments;    // by sequence
-  std::vector<FolderSnapshot> snapshots;  // newest first
-  std::vector<std::string> leftovers;     // paths of our .tmp files
+  std::vector<FolderSegment> segments;      // by sequence
+  std::vector<FolderSnapshot> snapshots;    // newest first, but those that are void
+  std::vector<std::string> void_snapshots;  // their paths
+  std::vector<std::string> leftovers;       // paths of our .tmp files
   std::uint64_t next_sequence = 1;
-  bool empty() const { return segments.empty() && snapshots.empty(); }
+  bool empty() const { return segments.empty() && snapshots.empty() && void_snapshots.empty(); }
 };
 
 // The error: the folder or a file could not be read.

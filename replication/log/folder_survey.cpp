@@ -31,6 +31,8 @@ class Surveyor {
     }
     look_at_record(*found);
     for (FolderSnapshot& snapshot : found->snapshots) look_at(std::move(snapshot));
+    for (const std::string& path : found->void_snapshots)
+      line(path, "void: the log was begun anew without it");
     for (FolderSegment& segment : found->segments) look_at(std::move(segment));
     look_at_joint();
     return std::move(survey_);

@@ -16,6 +16,7 @@ constexpr std::string_view kSegmentMagic("HFLOG\r\n\x1a", 8);
 constexpr std::string_view kSnapshotMagic("HFSNAP\n\x1a", 8);
 constexpr std::string_view kReserved("\0\0\0\0\0\0", 6);
 constexpr std::uint32_t kFollowsSnapshot = 1;
+constexpr std::uint32_t kVoidsSnapshots = 2;
 constexpr std::string_view kSegmentPrefix = "log-";
 constexpr std::string_view kSegmentSuffix = ".hfl";
 constexpr std::string_view kSnapshotPrefix = "snapshot-";
@@ -50,7 +51,9 @@ std::string encode(const FileHeader& header) {
   writer.bytes(is_segment ? kSegmentMagic : kSnapshotMagic);
   writer.u16(kFormatVersion);
   writer.u16(static_cast<std::uint16_t>(kHeaderBytes));
-  writer.u32(header.follows_snapshot ? kFollowsSnapshot : 0);
+  HF_CHECK(header.follows_snapshot || !header.voids_snapshots);
+  writer.u32((header.follows_snapshot ? kFollowsSnapshot : 0) |
+             (header.voids_snapshots ? kVoidsSnapshots : 0));
   writer.bytes(view_of(header.log_id));
   writer.u64(header.sequence);
   writer.u64(header.index.value);
@@ -99,6 +102,7 @@ HeaderState decode_header(std::string_view bytes, FileKind expected, FileHeader&
   header.kind = expected;
   const std::uint32_t flags = reader.u32();
   header.follows_snapshot = (flags & kFollowsSnapshot) != 0;
+  header.voids_snapshots = (flags & kVoidsSnapshots) != 0;
   take(reader, header.log_id);
   header.sequence = reader.u64();
   header.index = LogIndex{reader.u64()};
@@ -113,8 +117,10 @@ HeaderState decode_header(std::string_view bytes, FileKind expected, FileHeader&
   const unsigned mode_max =
       static_cast<unsigned>(is_segment ? static_cast<std::uint8_t>(FsyncMode::kAlways)
                                        : static_cast<std::uint8_t>(Packing::kZstd));
-  if (flags > (is_segment ? kFollowsSnapshot : 0) || mode > mode_max || cipher > 1 ||
-      reserved != kReserved) {
+  const bool knows_flags =
+      is_segment ? flags <= (kFollowsSnapshot | kVoidsSnapshots) && flags != kVoidsSnapshots
+                 : flags == 0;
+  if (!knows_flags || mode > mode_max || cipher > 1 || reserved != kReserved) {
     problem =
         "the header says things that this program does not know: use the version of Holdfast that "
         "wrote it, or a newer one";

@@ -11,6 +11,7 @@
 //     magic            "HFLOG\r\n\x1a"                          "HFSNAP\n\x1a"
 //     flags            bit 0: follows a snapshot, older         0
 //                      segments are void
+//                      bit 1: and all snapshots but that one
 //     number           sequence number of the segment           0
 //     index            of its first entry                       that it holds the data of
 //     term             of the entry before the first            of the entry at index
@@ -48,6 +49,10 @@
 //     voids one that followed a snapshot follows it, too: files are removed in any order.
 //   - Before a segment's header is written, all entries before its first index are synced: the
 //     header vouches for them like a mark.
+//   - Bit 1 is set while a snapshot is installed that older than others of the folder is, or none
+//   at
+//     all (index 0): it counts as long as the segment is the last one. The next one begins, without
+//     it, once the void snapshots are gone.
 //   - A segment is written under another name (.tmp), with its header and the entries that it takes
 //     over from a former one, and renamed when these are synced. A snapshot likewise, when it is
 //     complete. So a file under its own name has a whole header, or is damaged.
@@ -100,6 +105,7 @@ inline constexpr std::uint8_t kWhole = kFirstFragment | kLastFragment;
 struct FileHeader {
   FileKind kind = FileKind::kSegment;
   bool follows_snapshot = false;  // segments
+  bool voids_snapshots = false;   // segments that follow a snapshot
   LogId log_id{};
   std::uint64_t sequence = 0;  // segments
   LogIndex index;              // segments: of the first entry; snapshots: what they hold
@@ -130,6 +136,8 @@ std::string snapshot_name(LogIndex index);
 bool parse_segment_name(std::string_view name, std::uint64_t& sequence);
 bool parse_snapshot_name(std::string_view name, LogIndex& index);
 inline constexpr std::string_view kTemporarySuffix = ".tmp";
+// A snapshot that comes from a peer, until it is installed: always with the suffix.
+inline constexpr std::string_view kIncomingName = "incoming.hfs";
 
 std::string to_hex(const std::uint8_t* bytes, std::size_t count);
 std::string_view name_of(FsyncMode mode);

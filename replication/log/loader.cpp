@@ -92,7 +92,10 @@ Loader::Step Loader::next(std::vector<StorageEvent>& notes) {
   }
   auto entries = entries_->next(kBatchBytes);
   if (!entries) return Refused{std::move(entries.error().message)};
-  if (entries->empty() && !is_restart_) return Loaded{};
+  if (entries->empty() && !is_restart_) {
+    if (at_ == snapshots.size()) return Loaded{};
+    return Loaded{snapshots[at_].index, snapshots[at_].term};
+  }
   LoadedBlock block;
   block.restart = std::exchange(is_restart_, false);
   block.entries = std::move(*entries);

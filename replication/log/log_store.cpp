@@ -47,6 +47,7 @@ FileStatus LogStore::begin_segment(const Before& before, std::span<const Entry> 
   header.follows_snapshot = before.follows_snapshot ||
                             (!state_.segments.empty() && state_.segments.front().follows_snapshot &&
                              state_.segments.front().first.value > before.index.value);
+  header.voids_snapshots = before.follows_snapshot && before.voids_snapshots;
   header.log_id = options_.log_id;
   header.sequence = state_.next_sequence++;
   header.index = LogIndex{before.index.value + 1};
@@ -94,6 +95,7 @@ FileStatus LogStore::begin_segment(const Before& before, std::span<const Entry> 
   }
   set_synced();
   state_.follows_snapshot = false;
+  voids_snapshots_ = false;
   failure_.reset();
   may_sync_ = false;
   remove_void_files();
@@ -282,13 +284,15 @@ FileStatus LogStore::truncate_suffix(LogIndex from) {
   return begin_segment(before, {});
 }
 
-FileStatus LogStore::reset(LogIndex snapshot_index, Term snapshot_term, UnixMs snapshot_time) {
+FileStatus LogStore::reset(LogIndex snapshot_index, Term snapshot_term, UnixMs snapshot_time,
+                           bool voids_snapshots) {
   if (failure_) return unexpected(*failure_);
   auto settled = settle();
   if (!settled) return settled;
   set_last(snapshot_index, snapshot_term, snapshot_time);
   set_synced();
   state_.follows_snapshot = true;
+  voids_snapshots_ = voids_snapshots;
   return begin_segment(before_unsynced(), {});
 }
 

@@ -93,9 +93,14 @@ class LogStore {
   // forgotten (then retry makes it last) or not. REQUIRES: from > the index of a snapshot that was
   // installed or taken and is needed.
   FileStatus truncate_suffix(LogIndex from);
-  // The log begins anew behind a snapshot that is durable: all older entries are forgotten, also
-  // after an error (then retry makes it last).
-  FileStatus reset(LogIndex snapshot_index, Term snapshot_term, UnixMs snapshot_time);
+  // The log begins anew behind a snapshot that is durable (index 0: none, an empty log): all older
+  // entries are forgotten, also after an error if then `stands_at_snapshot` (retry makes it last).
+  // `voids_snapshots`: from then on no other snapshot counts; they are to be removed for good
+  // before anything else is written, and then `end_voiding`.
+  FileStatus reset(LogIndex snapshot_index, Term snapshot_term, UnixMs snapshot_time,
+                   bool voids_snapshots = false);
+  bool stands_at_snapshot() const { return state_.follows_snapshot; }
+  FileStatus end_voiding() { return roll(); }
   // Begins a new segment, with another mode or keys.
   FileStatus roll(FsyncMode mode);
   FileStatus roll(KeyRing keys);
@@ -130,6 +135,7 @@ class LogStore {
     Term term;
     UnixMs time = 0;
     bool follows_snapshot = false;
+    bool voids_snapshots = false;
   };
   FileStatus fail_with(FileError error);
   FileStatus begin_segment(const Before& before, std::span<const Entry> entries);
@@ -141,9 +147,10 @@ class LogStore {
   void add_mark(std::uint64_t offset, LogIndex index);
   void forget_from(LogIndex from);
   void remove_void_files();
-  Before before_next() const { return {state_.last, state_.last_term, state_.last_time, false}; }
+  Before before_next() const { return {state_.last, state_.last_term, state_.last_time}; }
   Before before_unsynced() const {
-    return {state_.synced, state_.synced_term, state_.synced_time, state_.follows_snapshot};
+    return {state_.synced, state_.synced_term, state_.synced_time, state_.follows_snapshot,
+            voids_snapshots_};
   }
   void set_last(LogIndex index, Term term, UnixMs time);
   void set_synced();
@@ -161,6 +168,7 @@ class LogStore {
   std::uint64_t synced_bytes_ = 0;  // of the current file
   std::vector<std::string> void_files_;
   bool removal_is_unsynced_ = false;
+  bool voids_snapshots_ = false;  // what the next segment says, if it follows a snapshot
   std::optional<FileError> failure_;
   // What the sync that was begun covers.
   struct Syncing {

@@ -137,6 +137,24 @@ FileStatus LogWriter::truncate(const TruncateRequest& request, bool& is_forgotte
   return done;
 }
 
+FileStatus LogWriter::reset(LogIndex index, Term term, UnixMs time, bool voids_snapshots,
+                            bool& is_forgotten, StorageEvents& out) {
+  auto done = store_.reset(index, term, time, voids_snapshots);
+  is_forgotten = done || store_.stands_at_snapshot();
+  if (!is_forgotten) return done;
+  hand_back_all(out);
+  unsynced_bytes_ = 0;
+  syncing_bytes_ = 0;
+  sync_due_ = kNever;
+  return done;
+}
+
+void LogWriter::took(WriteNumber write, StorageEvents& out) {
+  HF_CHECK(write > taken_);
+  taken_ = write;
+  say_persisted(out);
+}
+
 FileStatus LogWriter::retry(StorageEvents& out) {
   hand_back_synced(out);
   if (unsynced_.size() > 1) {

@@ -42,6 +42,11 @@ class LogWriter {
   // Forgets entries from `from` on. After an error `is_forgotten` tells whether `retry` makes it
   // last; otherwise it is to be called again after that.
   FileStatus truncate(const TruncateRequest& request, bool& is_forgotten, StorageEvents& out);
+  // The log begins anew (LogStore::reset): hands back what was kept. After an error `is_forgotten`
+  // as for truncate. Nothing is said of it: the caller does, by `took`, when all of it is done.
+  FileStatus reset(LogIndex index, Term term, UnixMs time, bool voids_snapshots, bool& is_forgotten,
+                   StorageEvents& out);
+  void took(WriteNumber write, StorageEvents& out);
   // REQUIRES: the store failed.
   FileStatus retry(StorageEvents& out);
   // Says that what was written is persisted, if it is.

@@ -255,6 +255,16 @@ class Recovery {
                        options_.folder, kDurableRecordName));
     }
     state_.record_file = std::move(loaded->file);
+    // These before the next segment begins, which does not say any more that they are void.
+    for (const std::string& path : folder_.void_snapshots) {
+      auto removed = files_.remove(path);
+      if (!removed && removed.error().kind != FileErrorKind::kNotFound)
+        return tl::unexpected(to_error(removed.error()));
+    }
+    if (!folder_.void_snapshots.empty()) {
+      auto synced = files_.sync_dir(options_.folder);
+      if (!synced) return tl::unexpected(to_error(synced.error()));
+    }
     std::vector<std::string> superfluous = folder_.leftovers;
     for (const FolderSegment& segment : folder_.segments)
       if (segment.is_void) superfluous.push_back(segment.path);

@@ -129,11 +129,19 @@ Result<std::unique_ptr<SnapshotReader>> SnapshotReader::open(FileSystem& files,
   reader->header_ = opened->header;
   reader->file_bytes_ = opened->file_bytes;
   reader->seal_ = std::move(*seal);
-  reader->records_ = std::make_unique<RecordReader>(*reader->file_, *reader->seal_, kHeaderBytes,
-                                                    reader->file_bytes_);
+  reader->restart();
   reader->unpacker_ = ZSTD_createDCtx();
   HF_CHECK(reader->unpacker_ != nullptr);
   return reader;
+}
+
+void SnapshotReader::restart() {
+  records_ = std::make_unique<RecordReader>(*file_, *seal_, kHeaderBytes, file_bytes_);
+  totals_ = {};
+  is_collecting_ = false;
+  parts_.clear();
+  problem_.clear();
+  has_failed_ = false;
 }
 
 SnapshotReader::~SnapshotReader() {

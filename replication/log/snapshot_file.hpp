@@ -41,6 +41,8 @@ class SnapshotWriter {
   // Blocks of some 256 KB pack well; longer ones are cut and put together again in reading. After
   // an error the file is of no use.
   FileStatus add(const Rope& mutations, std::uint64_t record_count);
+  // Mutations of blocks that were added without their number.
+  void count_records(std::uint64_t record_count) { totals_.records += record_count; }
   // So that the sync at the end is short.
   FileStatus sync() { return file_->sync(); }
   // Writes the trailer and syncs: from then on the file is a valid snapshot.
@@ -84,6 +86,8 @@ class SnapshotReader {
   // True: a block as it was added, to be handed over whole. False: all blocks were given and the
   // trailer agrees with them; only now is the snapshot known to be whole.
   Result<bool> next(Rope& mutations);
+  // Begins again with the first block, also of a file that has been removed meanwhile.
+  void restart();
   // After the last block.
   const SnapshotTotals& totals() const { return totals_; }
 

@@ -1,22 +1,22 @@
-// SnapshotStore writes a member's snapshots into its data folder and keeps the newest few: one at a
-// time, under a temporary name until it is complete, synced every so many bytes on the way so that
-// no single sync takes long.
+// SnapshotStore knows the snapshots that a member's data folder holds, writes new ones of its own
+// and keeps the newest few. One at a time is written, under a temporary name until it is complete
+// (snapshot_draft.hpp).
 //
 // What it writes may be removed at any time before `finish` returned without error. Belongs to the
 // log thread; does not touch the reference counts of what it is given.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "base/ids.hpp"
 #include "base/rope.hpp"
 #include "replication/log/cipher.hpp"
 #include "replication/log/file_system.hpp"
 #include "replication/log/format.hpp"
-#include "replication/log/snapshot_file.hpp"
+#include "replication/log/snapshot_draft.hpp"
 
 namespace holdfast::log {
 
@@ -28,8 +28,13 @@ struct SnapshotStoreOptions {
 
 class SnapshotStore {
  public:
-  // `indices` are those that the folder holds.
-  SnapshotStore(FileSystem& files, SnapshotStoreOptions options, std::vector<LogIndex> indices);
+  struct Kept {
+    LogIndex index;
+    Term term;
+  };
+
+  // `kept` are those that the folder holds.
+  SnapshotStore(FileSystem& files, SnapshotStoreOptions options, std::vector<Kept> kept);
 
   // `header` as for SnapshotWriter. REQUIRES: !is_writing().
   FileStatus begin(FileHeader header, const KeyRing& keys);
@@ -42,26 +47,41 @@ class SnapshotStore {
     std::uint64_t records = 0;
   };
   FileResult<Finished> finish();
-  void abandon();
-  bool is_writing() const { return writer_ != nullptr; }
+  void abandon() { draft_.abandon(); }
+  bool is_writing() const { return draft_.is_writing(); }
+
+  // A snapshot that lies whole and synced in the file `path` becomes one of the store's, in place
+  // of one of the same index. After an error it may be one, or not: to be called again. (`path` is
+  // then maybe gone.) When it returns without error the snapshot is there for good.
+  FileStatus adopt(const std::string& path, Kept snapshot);
+  // Whether the folder holds, sound or not, a snapshot that would be taken for newer than `index`.
+  FileResult<bool> has_above(LogIndex index);
+  // Removes all snapshots of the folder but that of `index`, for good.
+  FileStatus remove_others(LogIndex index);
 
   // Removes what is older than the newest `kept`; what cannot be removed is tried again next time.
   FileStatus remove_old();
   // A snapshot that turned out damaged gets another name, under which it is never loaded and does
   // not count as kept.
   FileStatus set_aside(LogIndex index);
+  // A snapshot that turned out damaged does not count any more, but stays where it is: without
+  // another one it is the evidence.
+  void forget(LogIndex index);
+
   std::optional<LogIndex> oldest() const;
+  std::optional<Kept> newest() const;
+  bool has(LogIndex index, Term term) const;
+  std::string path_of(LogIndex index) const;
 
  private:
-  FileStatus give_up(FileError error);
-  std::string path_of(LogIndex index) const;
+  FileResult<std::vector<LogIndex>> list() const;
+  void insert(Kept snapshot);
+  bool lies_there(Kept snapshot) const;
 
   FileSystem& files_;
   SnapshotStoreOptions options_;
-  std::vector<LogIndex> indices_;  // ascending
-  std::unique_ptr<SnapshotWriter> writer_;
-  std::string temporary_;  // where it writes
-  std::uint64_t synced_bytes_ = 0;
+  std::vector<Kept> kept_;  // by index
+  SnapshotDraft draft_;
 };
 
 inline constexpr std::string_view kDamagedSuffix = ".damaged";

@@ -49,7 +49,7 @@ SnapshotStreamEncoder::SnapshotStreamEncoder(std::unique_ptr<SnapshotReader> rea
 }
 
 void SnapshotStreamEncoder::rewind() {
-  (void)0;
+  reader_->restart();
   offset_ = frames_end_ = 0;
   rest_.reset();
   block_ = {};
@@ -249,9 +249,10 @@ void SnapshotStreamDecoder::on_head() {
   if (reader.bytes(kStreamMagic.size()) != kStreamMagic) return bad("is no snapshot of Holdfast");
   const unsigned version = reader.u16();
   if (version != kStreamVersion) {
-    return bad(fmt::format("is of version {}; this program reads version {}: let the members run "
-                           "versions of Holdfast that know each other's",
-                           version, kStreamVersion));
+    return bad(
+        fmt::format("is of version {}; this program reads version {}: let the members run "
+                    "versions of Holdfast that know each other's",
+                    version, kStreamVersion));
   }
   const unsigned head_bytes = reader.u16();
   SnapshotStreamHead head;
@@ -261,8 +262,8 @@ void SnapshotStreamDecoder::on_head() {
   head.digest_seed = reader.u64();
   head.origin = reader.u64();
   const std::uint32_t crc = reader.u32();
-  if (head_bytes != kStreamHeadBytes || crc != crc32c(std::string_view(fixed_).substr(
-                                                   0, kStreamHeadBytes - sizeof(std::uint32_t))))
+  if (head_bytes != kStreamHeadBytes ||
+      crc != crc32c(std::string_view(fixed_).substr(0, kStreamHeadBytes - sizeof(std::uint32_t))))
     return bad("the head's checksum is wrong");
   if (head.index.value == 0) return bad("the head names no entry");
   head_ = head;

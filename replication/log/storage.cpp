@@ -1,103 +1,12 @@
 #include "replication/log/storage.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <deque>
-#include <limits>
 #include <utility>
 
 #include "base/check.hpp"
-#include "replication/log/loader.hpp"
-#include "replication/log/log_store.hpp"
-#include "replication/log/log_writer.hpp"
-#include "replication/log/member_record.hpp"
-#include "replication/log/recovery.hpp"
-#include "replication/log/snapshot_store.hpp"
-#include "replication/log/storage_requests.hpp"
+#include "replication/log/storage_impl.hpp"
 
 namespace holdfast::log {
-
-namespace {
-
-constexpr MonoUs kNever = LogWriter::kNever;
-constexpr MonoUs kAtOnce = std::numeric_limits<MonoUs>::min();
-constexpr MonoUs kRetryUsMin = 100'000;
-constexpr MonoUs kRetryUsMax = 1'000'000;
-
-}  // namespace
-
-struct Storage::Impl {
-  enum class Phase { kNew, kLoading, kOpen, kEnded };
-
-  Impl(FileSystem& file_system, StorageOptions storage_options)
-      : files(file_system), options(std::move(storage_options)) {}
-
-  bool is_alive() const { return phase == Phase::kLoading || phase == Phase::kOpen; }
-
-  // --- life
-  void start(StorageEvents& out);
-  void refuse(std::string text, StorageEvents& out);
-  void refuse(const FileError& error, StorageEvents& out);
-  void load(MonoUs now, StorageEvents& out);
-  FileStatus open_log();
-  void stop(MonoUs now, StorageEvents& out);
-  void end(StorageEvents& out);
-
-  // --- requests that are carried out at once
-  void take(Request request, MonoUs now, StorageEvents& out);
-  void run_orders(MonoUs now, StorageEvents& out);
-  void run_appends(MonoUs now, StorageEvents& out);
-  // False: it is to be done again after the failure.
-  bool run_order(Request& request, MonoUs now, StorageEvents& out);
-  bool truncate(const TruncateRequest& request, MonoUs now, StorageEvents& out);
-  bool change_mode(FsyncMode mode, MonoUs now, StorageEvents& out);
-  bool change_keys(KeyRing keys, MonoUs now, StorageEvents& out);
-
-  // --- requests that wait
-  void run_patient(MonoUs now, StorageEvents& out);
-  void begin_snapshot(const BeginSnapshotRequest& request, StorageEvents& out);
-  void add_to_snapshot(SnapshotBlockRequest& request, StorageEvents& out);
-  void finish_snapshot(MonoUs now, StorageEvents& out);
-  void remove_what_is_old(StorageEvents& out);
-  void read(const ReadRequest& request, StorageEvents& out) const;
-
-  // --- failure
-  void fail(const FileError& error, MonoUs now, StorageEvents& out);
-  bool check(const FileStatus& done, MonoUs now, StorageEvents& out);
-  FileStatus make_up(StorageEvents& out);
-  void try_again(MonoUs now, StorageEvents& out);
-  std::string text_of(const FileError& error) const {
-    return fmt::format("{}; {}", error.text(), remedy(error, options.folder));
-  }
-
-  FileSystem& files;
-  StorageOptions options;
-  Phase phase = Phase::kNew;
-  bool is_stopping = false;
-  std::unique_ptr<FolderLock> lock;
-
-  RecoveredState recovered;  // until all of it is loaded and the log is open
-  std::unique_ptr<Loader> loader;
-
-  std::unique_ptr<MemberRecord> record;
-
-  std::unique_ptr<LogStore> store;
-  bool is_log_open = false;
-  std::unique_ptr<LogWriter> writer;
-  std::unique_ptr<SnapshotStore> snapshots;
-
-  std::deque<Request> orders;   // carried out at once, but while the disk fails
-  std::deque<Request> patient;  // behind them, one a poll
-  std::uint64_t waiting_bytes = 0;
-  std::vector<AppendRequest> group;  // scratch
-
-  bool is_failed = false;
-  bool is_failure_said = false;
-  FileError failure;
-  MonoUs retry_at = kNever;
-  MonoUs retry_us = kRetryUsMin;
-};
 
 // --- life
 
@@ -134,12 +43,15 @@ void Storage::Impl::start(StorageEvents& out) {
                       options.segment_bytes_max, options.keys, options.next_salt},
       recovered.log);
   writer = std::make_unique<LogWriter>(*store, options.fsync_mode, options.unsynced_bytes_max);
-  std::vector<LogIndex> indices;
-  for (const RecoveredSnapshot& snapshot : recovered.snapshots) indices.push_back(snapshot.index);
+  std::vector<SnapshotStore::Kept> kept;
+  for (const RecoveredSnapshot& snapshot : recovered.snapshots)
+    kept.push_back({snapshot.index, snapshot.term});
   snapshots = std::make_unique<SnapshotStore>(
       files,
       SnapshotStoreOptions{options.folder, options.snapshots_kept, options.snapshot_sync_bytes},
-      std::move(indices));
+      std::move(kept));
+  sender = std::make_unique<SnapshotSender>(files, *snapshots);
+  receiver = std::make_unique<SnapshotReceiver>(files, options.folder, options.snapshot_sync_bytes);
   loader = std::make_unique<Loader>(files, options.keys, options.folder, recovered);
   phase = Phase::kLoading;
 
@@ -155,13 +67,15 @@ void Storage::Impl::start(StorageEvents& out) {
   event.last_time = recovered.log.last_time;
   event.first_log_index = store->first_index();
   event.tail_in_doubt = recovered.tail_in_doubt;
+  event.log_is_missing =
+      !recovered.is_new && recovered.snapshots.empty() && recovered.log.segments.empty();
   event.bytes_to_load = loader->bytes_to_load();
   out.events.push_back(std::move(event));
 }
 
 void Storage::Impl::load(MonoUs now, StorageEvents& out) {
   if (phase == Phase::kOpen) {  // the owner asked ahead
-    out.events.push_back(Loaded{});
+    out.events.push_back(loaded);
     return;
   }
   HF_CHECK(phase == Phase::kLoading);
@@ -175,12 +89,13 @@ void Storage::Impl::load(MonoUs now, StorageEvents& out) {
     auto done = snapshots->set_aside(index);
     if (!done) out.events.push_back(Note{true, done.error().text()});
   }
+  loaded = std::get<Loaded>(step);
   loader = nullptr;
   phase = Phase::kOpen;
   if (record->value().fsync_mode != options.fsync_mode)
     orders.push_front(ChangeModeRequest{options.fsync_mode});
   check(open_log(), now, out);
-  out.events.push_back(Loaded{});
+  out.events.push_back(loaded);
 }
 
 FileStatus Storage::Impl::open_log() {
@@ -192,15 +107,21 @@ FileStatus Storage::Impl::open_log() {
 }
 
 void Storage::Impl::stop(MonoUs now, StorageEvents& out) {
-  while (!patient.empty()) run_patient(now, out);
+  while (may_run_patient()) run_patient(now, out);
   if (phase == Phase::kLoading) {
     // What a killed process left unsynced must be synced before the record may say that all is.
     loader = nullptr;
     phase = Phase::kOpen;
     check(open_log(), now, out);
   }
-  snapshots->abandon();
   if (is_failed) try_again(now, out);
+  if (phase == Phase::kEnded) {
+    out.events.push_back(Stopped{false});
+    return;
+  }
+  while (may_run_patient()) run_patient(now, out);  // behind an installation
+  snapshots->abandon();
+  receiver->discard();
   bool is_clean = !is_failed;
   if (is_clean) {
     auto done = store->close();
@@ -221,9 +142,13 @@ void Storage::Impl::end(StorageEvents& out) {
     queue->clear();
   }
   waiting_bytes = 0;
+  install_barriers.clear();
+  installation.reset();
   loader = nullptr;
   writer = nullptr;
   store = nullptr;
+  sender = nullptr;
+  receiver = nullptr;
   snapshots = nullptr;
   record = nullptr;
   recovered = {};
@@ -244,8 +169,6 @@ void Storage::Impl::take(Request request, MonoUs now, StorageEvents& out) {
     is_stopping = true;
     return;
   }
-  if (auto* r = std::get_if<ReadSnapshotRequest>(&request)) { SnapshotPart p; p.reader = r->reader; p.error = "STUB"; out.events.push_back(std::move(p)); return; }
-  if (std::holds_alternative<KeepLogRequest>(request) || std::holds_alternative<EndSnapshotReadRequest>(request) || std::holds_alternative<DiscardSnapshotRequest>(request)) return;
   auto* save = std::get_if<SaveRecordRequest>(&request);
   HF_CHECK(phase == Phase::kOpen || save != nullptr);
   if (save != nullptr && is_failed) {  // votes do not wait for the log
@@ -253,8 +176,19 @@ void Storage::Impl::take(Request request, MonoUs now, StorageEvents& out) {
     (void)record->save(out);  // or it is owed
     return;
   }
+  if (const auto* keep = std::get_if<KeepLogRequest>(&request)) {
+    keep_log_from = keep->from;
+    return;
+  }
   waiting_bytes += payload_bytes(request);
-  (can_wait(request) ? patient : orders).push_back(std::move(request));
+  if (can_wait(request)) {
+    ++patient_taken;
+    patient.push_back(std::move(request));
+    return;
+  }
+  if (std::holds_alternative<InstallSnapshotRequest>(request))
+    install_barriers.push_back(patient_taken);
+  orders.push_back(std::move(request));
 }
 
 void Storage::Impl::run_orders(MonoUs now, StorageEvents& out) {
@@ -264,6 +198,7 @@ void Storage::Impl::run_orders(MonoUs now, StorageEvents& out) {
     } else if (run_order(orders.front(), now, out)) {
       orders.pop_front();
     }
+    if (phase == Phase::kEnded) return;
   }
 }
 
@@ -284,13 +219,15 @@ bool Storage::Impl::run_order(Request& request, MonoUs now, StorageEvents& out) 
     return true;
   }
   if (const auto* what = std::get_if<TruncateRequest>(&request)) return truncate(*what, now, out);
+  if (const auto* what = std::get_if<InstallSnapshotRequest>(&request))
+    return install_snapshot(*what, now, out);
   if (const auto* change = std::get_if<ChangeModeRequest>(&request))
     return change_mode(change->mode, now, out);
   return change_keys(std::get<ChangeKeysRequest>(request).keys, now, out);
 }
 
 bool Storage::Impl::truncate(const TruncateRequest& request, MonoUs now, StorageEvents& out) {
-  while (!patient.empty()) run_patient(now, out);  // reads mean the entries as they were
+  while (may_run_patient()) run_patient(now, out);  // reads mean the entries as they were
   if (is_failed) return false;
   bool is_forgotten = false;
   check(writer->truncate(request, is_forgotten, out), now, out);
@@ -318,97 +255,6 @@ bool Storage::Impl::change_keys(KeyRing keys, MonoUs now, StorageEvents& out) {
   auto done = writer->sync(out);
   if (done) done = store->roll(std::move(keys));
   return check(done, now, out);
-}
-
-// --- requests that wait
-
-void Storage::Impl::run_patient(MonoUs now, StorageEvents& out) {
-  Request request = std::move(patient.front());
-  patient.pop_front();
-  waiting_bytes -= payload_bytes(request);
-  if (const auto* begin = std::get_if<BeginSnapshotRequest>(&request)) {
-    begin_snapshot(*begin, out);
-  } else if (auto* block = std::get_if<SnapshotBlockRequest>(&request)) {
-    add_to_snapshot(*block, out);
-  } else if (std::holds_alternative<FinishSnapshotRequest>(request)) {
-    finish_snapshot(now, out);
-  } else if (std::holds_alternative<AbandonSnapshotRequest>(request)) {
-    snapshots->abandon();
-  } else {
-    read(std::get<ReadRequest>(request), out);
-  }
-}
-
-void Storage::Impl::begin_snapshot(const BeginSnapshotRequest& request, StorageEvents& out) {
-  HF_CHECK(!snapshots->is_writing());
-  if (is_failed) {
-    out.events.push_back(SnapshotFailed{"the log cannot be written: " + text_of(failure)});
-    return;
-  }
-  FileHeader header;
-  header.kind = FileKind::kSnapshot;
-  header.log_id = record->value().log_id;
-  header.index = request.index;
-  header.term = request.term;
-  header.time = request.time;
-  header.digest_seed = request.digest_seed;
-  header.packing = options.snapshot_packing;
-  header.salt = options.next_salt();
-  auto begun = snapshots->begin(header, options.keys);
-  if (!begun) out.events.push_back(SnapshotFailed{text_of(begun.error())});
-}
-
-void Storage::Impl::add_to_snapshot(SnapshotBlockRequest& request, StorageEvents& out) {
-  if (snapshots->is_writing()) {
-    auto added = snapshots->add(request.mutations, request.record_count);
-    if (!added) out.events.push_back(SnapshotFailed{text_of(added.error())});
-  }
-  out.spent_ropes.push_back(std::move(request.mutations));
-}
-
-void Storage::Impl::finish_snapshot(MonoUs now, StorageEvents& out) {
-  if (!snapshots->is_writing()) return;  // its failure was said
-  // The log on disk never ends before a snapshot, so that an older one and the log can always take
-  // its place.
-  if (is_failed || !check(writer->sync(out), now, out)) {
-    snapshots->abandon();
-    out.events.push_back(SnapshotFailed{"the log cannot be written: " + text_of(failure)});
-    return;
-  }
-  auto finished = snapshots->finish();
-  if (!finished) {
-    out.events.push_back(SnapshotFailed{text_of(finished.error())});
-    return;
-  }
-  remove_what_is_old(out);
-  out.events.push_back(
-      SnapshotDone{finished->index, finished->file_bytes, finished->records, store->first_index()});
-}
-
-void Storage::Impl::remove_what_is_old(StorageEvents& out) {
-  auto removed = snapshots->remove_old();
-  if (removed) removed = store->remove_below(LogIndex{snapshots->oldest()->value + 1});
-  if (!removed) {
-    out.events.push_back(Note{
-        true, fmt::format("old files stay until the next snapshot: {}", text_of(removed.error()))});
-  }
-}
-
-void Storage::Impl::read(const ReadRequest& request, StorageEvents& out) const {
-  EntriesRead answer;
-  answer.number = request.number;
-  if (request.from < store->first_index()) {
-    answer.error =
-        fmt::format("entries below {} are not in the log any more", store->first_index().value);
-  } else if (request.from <= store->last_index() && request.from < request.to) {
-    auto entries = store->read(request.from, request.to, request.payload_bytes_max);
-    if (entries) {
-      answer.entries = std::move(*entries);
-    } else {
-      answer.error = std::move(entries.error().message);
-    }
-  }
-  out.events.push_back(std::move(answer));
 }
 
 // --- failure
@@ -439,6 +285,7 @@ void Storage::Impl::try_again(MonoUs now, StorageEvents& out) {
   if (!check(make_up(out), now, out)) return;
   is_failed = false;
   run_orders(now, out);
+  if (phase == Phase::kEnded) return;
   if (!is_failed && is_log_open) check(writer->sync(out), now, out);
   if (is_failed) return;
   is_failure_said = false;
@@ -460,7 +307,12 @@ void Storage::start(StorageEvents& out) {
 void Storage::handle(std::vector<Request> requests, MonoUs now, StorageEvents& out) {
   for (Request& request : requests) impl_->take(std::move(request), now, out);
   impl_->run_orders(now, out);
-  if (impl_->is_stopping && impl_->phase != Impl::Phase::kEnded) impl_->stop(now, out);
+  if (!std::exchange(impl_->is_stopping, false)) return;
+  if (impl_->phase == Impl::Phase::kEnded) {
+    out.events.push_back(Stopped{false});
+  } else {
+    impl_->stop(now, out);
+  }
 }
 
 void Storage::poll(MonoUs now, StorageEvents& out) {
@@ -471,12 +323,12 @@ void Storage::poll(MonoUs now, StorageEvents& out) {
   } else if (now >= self.writer->sync_due()) {
     self.check(self.writer->poll(now, out), now, out);
   }
-  if (!self.patient.empty()) self.run_patient(now, out);
+  if (self.is_alive() && self.may_run_patient()) self.run_patient(now, out);
 }
 
 MonoUs Storage::next_due() const {
-  if (!impl_->is_alive()) return kNever;
-  if (!impl_->patient.empty()) return kAtOnce;
+  if (!impl_->is_alive()) return Impl::kNever;
+  if (impl_->may_run_patient()) return Impl::kAtOnce;
   return impl_->is_failed ? impl_->retry_at : impl_->writer->sync_due();
 }
 

@@ -20,12 +20,18 @@
 // Order: appends, truncations, records and changes of mode or keys are carried out at once, in
 // their order. Snapshot and read requests wait behind them and are carried out by `poll`, one a
 // call and in their own order (`next_due` is then in the past), so that appends go between the
-// blocks of a snapshot. A truncation, new keys and the end let those that came before go first.
+// blocks of a snapshot. A truncation, an installation, new keys and the end let those that came
+// before go first; what came behind an installation waits for it.
 //
 // Failure: when a write or sync fails, `Failed` says so once, nothing is persisted any more, and
 // storage tries again by itself (poll) until `Healthy`: all that was not synced is then written
 // anew and synced, in a new segment; pending writes count as persisted only then. The durable
-// record is saved even while the log fails. A failed snapshot is SnapshotFailed and nothing else.
+// record is saved even while the log fails. A failed snapshot is SnapshotFailed and nothing else,
+// one of a peer's that cannot be stored SnapshotStoreFailed.
+//
+// Snapshots of peers: they are sent and stored as streams (snapshot_stream.hpp). A stored one
+// counts for nothing until it is installed; a death in the middle of the installation leaves the
+// state before it or the state behind it.
 //
 // The durable record: storage keeps log_id, incarnation, fsync_mode, running and boot_id right
 // whatever the owner puts there. At the start it sets `recovering` if the tail is in doubt, before
@@ -104,12 +110,12 @@ struct ReadRequest {  // log entries, for a peer that is behind
   LogIndex to;  // exclusive
   std::size_t payload_bytes_max = 0;
 };
-struct ChangeModeRequest {
-  FsyncMode mode = FsyncMode::kEverySecond;
-};
-struct ChangeKeysRequest {  // what is written from now on is sealed with the first of them
-  KeyRing keys;
-};
+// Bytes of a stored snapshot for somebody who reads it as a stream: a peer, or this member itself
+// reloading. `reader` names the stream; one at a time each. Index 0: the newest valid one, from
+// offset 0. Otherwise the one of that index and term; if it is not there any more, offset 0 of the
+// newest one is the answer. A stream that goes on where it stopped costs no re-reading; another
+// offset is found again by reading from the beginning. A snapshot that is being read stays readable
+// although retention removes it. Answered by SnapshotPart.
 struct ReadSnapshotRequest {
   std::uint64_t reader = 0;
   LogIndex index;
@@ -120,6 +126,9 @@ struct ReadSnapshotRequest {
 struct EndSnapshotReadRequest {
   std::uint64_t reader = 0;
 };
+// A peer's snapshot, block after block of its stream; offset 0 begins a new one and discards the
+// one before. Kept aside under a temporary name: a start removes it. After SnapshotStoreFailed the
+// blocks of the stream are passed over until one begins anew.
 struct StoreSnapshotRequest {
   LogIndex index;
   Term term;
@@ -128,13 +137,27 @@ struct StoreSnapshotRequest {
   bool is_last = false;
 };
 struct DiscardSnapshotRequest {};
+// The stored stream (complete) becomes this member's newest snapshot and the log begins anew behind
+// it: all older entries and all other snapshots are forgotten. Index 0: no snapshot, an empty log
+// (this member lost its claim to what it had). Answered by Persisted once it is durable. A snapshot
+// of its own that is under way is SnapshotFailed, and streams that were being read have ended. If
+// the stream is not there (its failure was said) the owner has already forgotten what storage still
+// has: Refused, with the folder as it was.
 struct InstallSnapshotRequest {
   WriteNumber write = 0;
   LogIndex index;
   Term term;
 };
+// Retention keeps log entries from here on, whatever snapshots say (peers are being fed from them).
+// Without it there is no wish.
 struct KeepLogRequest {
   LogIndex from;
+};
+struct ChangeModeRequest {
+  FsyncMode mode = FsyncMode::kEverySecond;
+};
+struct ChangeKeysRequest {  // what is written from now on is sealed with the first of them
+  KeyRing keys;
 };
 // Syncs, writes `running = false`, ends. Nothing may follow; answered by Stopped.
 struct StopRequest {};
@@ -142,9 +165,9 @@ struct StopRequest {};
 using Request =
     std::variant<LoadRequest, AppendRequest, TruncateRequest, SaveRecordRequest,
                  BeginSnapshotRequest, SnapshotBlockRequest, FinishSnapshotRequest,
-                 AbandonSnapshotRequest, ReadRequest, ChangeModeRequest, ChangeKeysRequest,
-                 ReadSnapshotRequest, EndSnapshotReadRequest, StoreSnapshotRequest,
-                 DiscardSnapshotRequest, InstallSnapshotRequest, KeepLogRequest, StopRequest>;
+                 AbandonSnapshotRequest, ReadRequest, ReadSnapshotRequest, EndSnapshotReadRequest,
+                 StoreSnapshotRequest, DiscardSnapshotRequest, InstallSnapshotRequest,
+                 KeepLogRequest, ChangeModeRequest, ChangeKeysRequest, StopRequest>;
 
 // --- events
 // What recovery found before any data is loaded.
@@ -172,21 +195,11 @@ struct LoadedBlock {
   std::vector<Entry> entries;
   std::uint64_t bytes_loaded = 0;  // of files, so far
 };
+// `snapshot_index`: of the one that was really loaded (0: none), which may be older than what was
+// recovered, if that was damaged.
 struct Loaded {
   LogIndex snapshot_index;
   Term snapshot_term;
-};
-struct SnapshotPart {
-  std::uint64_t reader = 0;
-  LogIndex index;
-  Term term;
-  std::uint64_t offset = 0;
-  Rope bytes;
-  bool is_last = false;
-  std::string error;
-};
-struct SnapshotStoreFailed {
-  std::string text;
 };
 // The folder cannot be used; the text says why and the way out. Storage has ended.
 struct Refused {
@@ -217,6 +230,21 @@ struct EntriesRead {
   std::vector<Entry> entries;
   std::string error;  // not empty: they could not be read
 };
+// Bytes of the stream, or the end of it. `index`, `term` and `offset` say which; see
+// ReadSnapshotRequest.
+struct SnapshotPart {
+  std::uint64_t reader = 0;
+  LogIndex index;
+  Term term;
+  std::uint64_t offset = 0;
+  Rope bytes;
+  bool is_last = false;
+  std::string error;  // not empty: it cannot be had
+};
+// What was stored of a peer's snapshot is void; the stream must begin anew.
+struct SnapshotStoreFailed {
+  std::string text;
+};
 struct Note {  // a line for the server's log
   bool is_warning = false;
   std::string text;
@@ -226,8 +254,8 @@ struct Stopped {
 };
 
 using StorageEvent = std::variant<Recovered, LoadedBlock, Loaded, Refused, Persisted, RecordSaved,
-                                  Failed, Healthy, SnapshotDone, SnapshotFailed, SnapshotPart,
-                                  SnapshotStoreFailed, EntriesRead, Note, Stopped>;
+                                  Failed, Healthy, SnapshotDone, SnapshotFailed, EntriesRead,
+                                  SnapshotPart, SnapshotStoreFailed, Note, Stopped>;
 
 struct StorageEvents {
   std::vector<StorageEvent> events;

@@ -9,7 +9,11 @@ bool can_wait(const Request& request) {
          std::holds_alternative<SnapshotBlockRequest>(request) ||
          std::holds_alternative<FinishSnapshotRequest>(request) ||
          std::holds_alternative<AbandonSnapshotRequest>(request) ||
-         std::holds_alternative<ReadRequest>(request);
+         std::holds_alternative<ReadRequest>(request) ||
+         std::holds_alternative<ReadSnapshotRequest>(request) ||
+         std::holds_alternative<EndSnapshotReadRequest>(request) ||
+         std::holds_alternative<StoreSnapshotRequest>(request) ||
+         std::holds_alternative<DiscardSnapshotRequest>(request);
 }
 
 std::uint64_t payload_bytes(const Request& request) {
@@ -18,6 +22,8 @@ std::uint64_t payload_bytes(const Request& request) {
     for (const Entry& entry : append->entries) sum += entry.payload.size();
   } else if (const auto* block = std::get_if<SnapshotBlockRequest>(&request)) {
     sum = block->mutations.size();
+  } else if (const auto* stored = std::get_if<StoreSnapshotRequest>(&request)) {
+    sum = stored->bytes.size();
   }
   return sum;
 }
@@ -27,8 +33,18 @@ void spend(Request& request, StorageEvents& out) {
     if (!append->entries.empty()) out.spent_entries.push_back(std::move(append->entries));
   } else if (auto* block = std::get_if<SnapshotBlockRequest>(&request)) {
     out.spent_ropes.push_back(std::move(block->mutations));
+  } else if (auto* stored = std::get_if<StoreSnapshotRequest>(&request)) {
+    out.spent_ropes.push_back(std::move(stored->bytes));
   } else if (const auto* read = std::get_if<ReadRequest>(&request)) {
     out.events.push_back(EntriesRead{read->number, {}, "storage has ended"});
+  } else if (const auto* part = std::get_if<ReadSnapshotRequest>(&request)) {
+    SnapshotPart answer;
+    answer.reader = part->reader;
+    answer.index = part->index;
+    answer.term = part->term;
+    answer.offset = part->offset;
+    answer.error = "storage has ended";
+    out.events.push_back(std::move(answer));
   }
 }
 

@@ -97,6 +97,8 @@ class Persistence {
   void on(log::SnapshotDone event, const TimePoint& now, Outcome& outcome);
   void on(log::SnapshotFailed event, const TimePoint& now, Outcome& outcome);
   void on(log::EntriesRead event, const TimePoint& now, Outcome& outcome);
+  void on(log::SnapshotPart event, const TimePoint& now, Outcome& outcome);
+  void on(log::SnapshotStoreFailed event, const TimePoint& now, Outcome& outcome);
   void on(log::Note event, const TimePoint& now, Outcome& outcome);
   void on(log::Stopped event, const TimePoint& now, Outcome& outcome);
 
@@ -104,8 +106,6 @@ class Persistence {
   void begin_replication(const TimePoint& now);
   void note_entries(std::vector<log::Entry> entries);
   std::string refusal_of(const log::Recovered& event) const;
-  void on(log::SnapshotPart event, const TimePoint& now, Outcome& outcome);
-  void on(log::SnapshotStoreFailed event, const TimePoint& now, Outcome& outcome);
 
   commands::ServerState& state_;
   Replication* const replication_;
