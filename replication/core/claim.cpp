@@ -14,6 +14,12 @@ Claim claim_at_start(const Start& start) {
   return doubt ? Claim::kRecovering : Claim::kSound;
 }
 
+std::uint64_t proposed_generation(const log::DurableRecord& record) {
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; i < 6; ++i) number = number << 8 | record.log_id[i];
+  return number << 16 | 1;
+}
+
 bool StatusBoard::all_empty() const {
   return std::all_of(statuses_.begin(), statuses_.end(), [](const auto& each) {
     const Status& status = each.second;
@@ -35,7 +41,15 @@ Term StatusBoard::highest_term() const {
 
 std::uint64_t StatusBoard::highest_generation() const {
   std::uint64_t highest = 0;
-  for (const auto& [peer, status] : statuses_) highest = std::max(highest, status.generation);
+  for (const auto& [peer, status] : statuses_)
+    if (status.reply.claim != Claim::kBlank) highest = std::max(highest, status.generation);
+  return highest;
+}
+
+std::uint64_t StatusBoard::highest_proposal() const {
+  std::uint64_t highest = 0;
+  for (const auto& [peer, status] : statuses_)
+    if (status.reply.claim == Claim::kBlank) highest = std::max(highest, status.generation);
   return highest;
 }
 

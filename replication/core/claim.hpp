@@ -31,6 +31,12 @@ namespace holdfast::core {
 // From what recovery found.
 wire::Claim claim_at_start(const Start& start);
 
+// What a blank member proposes as the cluster's first generation, in the place where others say
+// theirs. It comes from its log id, which is random and lasts, so that two clusters do not begin
+// with the same number: a member of one is a stranger to the other, whatever their names and
+// secrets. Generations that follow add one.
+std::uint64_t proposed_generation(const log::DurableRecord& record);
+
 // Answers to our StatusRequests, all of this life.
 class StatusBoard {
  public:
@@ -54,7 +60,10 @@ class StatusBoard {
   bool all_empty() const;
   bool any_sound() const;
   Term highest_term() const;
+  // Of those that have one; 0: none has.
   std::uint64_t highest_generation() const;
+  // Of the numbers that blank members propose for the first generation.
+  std::uint64_t highest_proposal() const;
   std::uint64_t longest_promise_us() const;
 
   // Judgement of a member that finds no primary; `own` is its claim, `lonely` how long it has been

@@ -235,9 +235,12 @@ bool Replica::settle_generation(NodeId from, const wire::Message& message) {
     return true;
   }
   if (!refused_noted_) {
-    note(true, fmt::format("refused: the cluster went on as generation {} without this node, whose "
-                           "data is of generation {}; wipe its disk to let it join again",
-                           message.generation, generation_));
+    note(
+        true,
+        fmt::format(
+            "refused: the cluster went on as generation {} without this node, whose "
+            "data is of generation {}; or belongs to another cluster; wipe its disk to let it join",
+            message.generation, generation_));
   }
   refused_noted_ = true;
   return false;

@@ -180,7 +180,10 @@ void Replica::ask_for_pre_votes() {
   election_.phase = Phase::kAsking;
   election_.granted.assign(1, config_.self);
   election_.deadline = now_ + draw(config_.election_timeout / 2, config_.heartbeat * 2);
-  if (config_.members.size() > 1)
+  // A survivor without a majority asks for hours: at the beginning, then now and then.
+  constexpr std::uint64_t kRoundsBetweenNotes = 128;
+  if (config_.members.size() > 1 &&
+      (election_.rounds <= 3 || election_.rounds % kRoundsBetweenNotes == 0))
     note(false, fmt::format("asks for pre-votes term={} last={} round={}", next_term(term_).value,
                             log_.last_index().value, election_.rounds));
   for (const PeerProgress& peer : peers_) ask_for_vote(peer.id);

@@ -8,8 +8,13 @@ namespace holdfast::core {
 
 void Replica::on_status_request(NodeId from, const wire::StatusRequest& request) {
   const bool hears = role_ == Role::kPrimary || (primary_.value != 0 && !suspicion_.is_suspected());
-  send(from, wire::StatusReply{request.nonce, claim_, log_.last_index(), log_.last_term(),
-                               record_.promise_ms_max * 1000, hears});
+  const std::uint64_t generation =
+      claim_ == wire::Claim::kBlank ? proposed_generation(record_) : generation_;
+  outbox_.send(from,
+               {term_, generation,
+                wire::StatusReply{request.nonce, claim_, log_.last_index(), log_.last_term(),
+                                  record_.promise_ms_max * 1000, hears}},
+               *out_);
 }
 
 void Replica::poll_statuses() {
@@ -27,13 +32,19 @@ void Replica::judge_blank() {
   if (!board_.all_answered()) return;
   if (board_.all_empty()) {
     if (!config_.bootstrap && !peers_.empty() && !board_.any_sound()) {
-      if (!refused_noted_) note(true, "all disks are empty: waits to be told to begin a cluster");
+      if (!refused_noted_)
+        note(true,
+             "all disks are empty: waits to be told to begin a cluster (cluster.bootstrap: yes on "
+             "all members, once)");
       refused_noted_ = true;
       return;
     }
     refused_noted_ = false;
     claim_ = wire::Claim::kSound;
-    generation_ = std::max<std::uint64_t>(1, board_.highest_generation());
+    // All of them, whoever is the first to know, come to the same number.
+    generation_ = board_.highest_generation();
+    if (generation_ == 0)
+      generation_ = std::max(proposed_generation(record_), board_.highest_proposal());
     save_record();
     election_.next_round = now_ + rank_delay();
     note(false, fmt::format("cluster begins node={} members={}: all disks are empty",

@@ -65,6 +65,12 @@ void wait(CommandContext& ctx) {
   if (*timeout_ms < 0) return ctx.error("ERR timeout is negative");
   const Cluster* cluster = ctx.server().cluster;
   if (cluster == nullptr) return ctx.reply().integer(0);
+  if (!cluster->is_master(ctx.now().mono_us)) {
+    return ctx.error(
+        "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if "
+        "a replica is configured to be writable (which is not the default) writes to replicas are "
+        "just local and are not propagated.");
+  }
   const std::size_t acknowledged = cluster->acknowledged_by(ctx.client().last_write);
   const bool is_enough = static_cast<std::int64_t>(acknowledged) >= *count;
   if (is_enough || ctx.client().transaction.active) {

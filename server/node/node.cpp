@@ -459,7 +459,8 @@ bool Node::background(const TimePoint& sampled, std::size_t units, bool storage_
 std::vector<log::Request> Node::end_turn(const TimePoint& sampled) {
   if (!persists()) return {};
   const TimePoint now = command_time(sampled);
-  if (!stopping_) persistence_.seal(now);
+  if (stopping_) return std::exchange(last_requests_, {});
+  persistence_.seal(now);
   if (replication_ != nullptr) {
     carry_out_replication(now);
     if (!await_replicas_.empty()) answer_waits(now.mono_us);
@@ -470,19 +471,23 @@ std::vector<log::Request> Node::end_turn(const TimePoint& sampled) {
 // --- a member of a cluster
 
 void Node::on_peer_connected(NodeId peer, core::MonoTime now) {
+  if (stopping_) return;
   replication_->step(core::PeerConnected{peer}, now);
 }
 
 void Node::on_peer_lost(NodeId peer, core::MonoTime now) {
+  if (stopping_) return;
   replication_->step(core::PeerLost{peer}, now);
 }
 
 void Node::on_peer_message(NodeId peer, wire::Message message, core::MonoTime now) {
+  if (stopping_) return;
   replication_->step(core::Received{peer, std::move(message)}, now);
 }
 
 void Node::tick(const TimePoint& now) {
   last_tick_us_ = now.mono_us;
+  if (stopping_) return;
   replication_->step(core::Tick{}, {now.mono_us});
 }
 
@@ -599,6 +604,7 @@ void Node::on_storage(log::StorageEvents events, const log::StorageFigures& figu
                       const TimePoint& sampled) {
   persistence_.show(figures);
   const TimePoint now = command_time(sampled);
+  // After the last request nothing new may follow from what storage still has to say.
   carry_out(persistence_.on_events(std::move(events), now));
   if (replication_ != nullptr) carry_out_replication(now);
 }
@@ -606,6 +612,7 @@ void Node::on_storage(log::StorageEvents events, const log::StorageFigures& figu
 void Node::stop(const TimePoint& now) {
   if (std::exchange(stopping_, true) || !persists()) return;
   persistence_.stop(command_time(now));
+  last_requests_ = persistence_.take_requests();
 }
 
 void Node::carry_out(Persistence::Outcome outcome) {

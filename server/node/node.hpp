@@ -165,6 +165,7 @@ class Node {
   commands::NetworkCounters rate_sampled_network_;
   MonoUs last_tick_us_ = 0;
   bool stopping_ = false;
+  std::vector<log::Request> last_requests_;  // of the stop
 };
 
 }  // namespace holdfast::node

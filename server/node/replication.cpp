@@ -378,7 +378,10 @@ commands::ClusterView Replication::view(MonoUs now) const {
   view.applied = applied_;
   if (replica.role() == core::Role::kPrimary)
     view.lease_left_us = std::max<MonoUs>(replica.lease_until().us - now, 0);
-  view.primary = replica.primary();
+  // Without a link to it nobody can say that it still is.
+  if (replica.role() == core::Role::kPrimary || replica.primary().value == 0 ||
+      connected_[replica.primary().value - 1])
+    view.primary = replica.primary();
   for (const core::PeerView& peer : replica.peers()) {
     commands::MemberView& member = view.members[peer.id.value - 1];
     member.claim = core::name_of(peer.claim);

@@ -1,0 +1,201 @@
+// ClusterHarness is a cluster of whole nodes in one thread: real nodes, real storage over simulated
+// disks, and a network that delivers at once over the links that are up. The test moves the clock.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "replication/log/storage.hpp"
+#include "server/node/node.hpp"
+#include "tests/support/sim_disk.hpp"
+#include "tests/unit/node/fixture.hpp"
+
+namespace holdfast::node {
+
+class ClusterHarness {
+ public:
+  explicit ClusterHarness(std::size_t count, config::Options base = {}) : base_(std::move(base)) {
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto port = static_cast<std::int64_t>(7001 + i);
+      base_.cluster.nodes.list.push_back({name_of(i), "127.0.0.1", port, port + 100, ""});
+    }
+    base_.cluster.bootstrap = true;
+    for (std::size_t i = 0; i < count; ++i) members_.push_back(std::make_unique<Member>(i));
+    links_.assign(count * count, true);
+    for (std::size_t i = 0; i < count; ++i) start(i);
+  }
+
+  static std::string name_of(std::size_t i) { return std::string(1, static_cast<char>('a' + i)); }
+
+  void start(std::size_t i, bool is_empty = false) {
+    Member& member = *members_[i];
+    if (is_empty) member.disk = std::make_unique<sim::SimDisk>(i + 100);
+    config::Options options = base_;
+    options.cluster.node = name_of(i);
+    log::StorageOptions storage;
+    storage.folder = "/data";
+    storage.boot_id = "boot";
+    storage.segment_bytes_max = 4000;
+    storage.next_salt = [random = Random(++salts_)]() mutable {
+      log::Salt salt;
+      for (std::uint8_t& byte : salt) byte = static_cast<std::uint8_t>(random.next());
+      return salt;
+    };
+    member.node =
+        std::make_unique<Node>(std::move(options), ++salts_, std::string(40, 'a'), now, host_);
+    member.storage = std::make_unique<log::Storage>(*member.disk, std::move(storage));
+    member.client = &member.node->connect({"127.0.0.1:50000", "127.0.0.1:6379", 8, false}, now);
+    log::StorageEvents events;
+    member.storage->start(events);
+    member.node->on_storage(std::move(events), {}, now);
+    for (std::size_t peer = 0; peer < members_.size(); ++peer) {
+      if (peer == i || !is_up(peer) || !link(i, peer)) continue;
+      member.node->on_peer_connected({peer + 1}, mono());
+      node(peer).on_peer_connected({i + 1}, mono());
+    }
+  }
+  // As by a signal that cannot be caught.
+  void kill(std::size_t i) {
+    members_[i]->client = nullptr;
+    members_[i]->node.reset();
+    members_[i]->storage.reset();
+    members_[i]->disk->kill_process();
+    for (std::size_t peer = 0; peer < members_.size(); ++peer)
+      if (peer != i && is_up(peer) && link(i, peer)) node(peer).on_peer_lost({i + 1}, mono());
+  }
+  void cut(std::size_t i, std::size_t peer) { set_link(i, peer, false); }
+  void mend(std::size_t i, std::size_t peer) { set_link(i, peer, true); }
+  void isolate(std::size_t i) {
+    for (std::size_t peer = 0; peer < members_.size(); ++peer)
+      if (peer != i) cut(i, peer);
+  }
+  void rejoin(std::size_t i) {
+    for (std::size_t peer = 0; peer < members_.size(); ++peer)
+      if (peer != i) mend(i, peer);
+  }
+
+  bool is_up(std::size_t i) const { return members_[i]->node != nullptr; }
+  Node& node(std::size_t i) { return *members_[i]->node; }
+  client::Client& client(std::size_t i) { return *members_[i]->client; }
+  sim::SimDisk& disk(std::size_t i) { return *members_[i]->disk; }
+
+  // Everything that can happen without time passing.
+  void settle() {
+    for (int round = 0; round < 200; ++round) {
+      bool moved = false;
+      for (std::size_t i = 0; i < members_.size(); ++i) moved |= turn(i);
+      if (!moved) return;
+    }
+  }
+  void advance_ms(std::int64_t ms) {
+    for (std::int64_t passed = 0; passed < ms; passed += 5) {
+      now.mono_us += 5'000;
+      now.unix_ms += 5;
+      now.unix_us += 5'000;
+      for (std::size_t i = 0; i < members_.size(); ++i)
+        if (is_up(i) && now.mono_us >= node(i).next_tick()) node(i).tick(now);
+      settle();
+    }
+  }
+  // The member that may tell clients that it is the master; nobody within ten seconds: nothing.
+  std::optional<std::size_t> primary() {
+    for (int tries = 0; tries < 2000; ++tries) {
+      for (std::size_t i = 0; i < members_.size(); ++i)
+        if (is_up(i) && role(i) == "master") return i;
+      advance_ms(5);
+    }
+    return std::nullopt;
+  }
+  std::string role(std::size_t i) {
+    return node(i).state().cluster->is_master(now.mono_us) ? "master" : "replica";
+  }
+
+  // Executed, but nothing that it causes has happened yet.
+  void execute(std::size_t i, const std::vector<std::string>& words) {
+    const std::string bytes = request(words);
+    client::Client& who = client(i);
+    const auto [room, room_bytes] = who.parser.read_room();
+    HF_CHECK(bytes.size() <= room_bytes);
+    std::memcpy(room, bytes.data(), bytes.size());
+    who.parser.commit(bytes.size());
+    while (node(i).run_one(who, now) == Step::kRan) {
+    }
+  }
+  std::string output(std::size_t i) {
+    std::string text;
+    std::string_view part;
+    client::Client& who = client(i);
+    while (who.output.gather(&part, 1, who.output.sendable_bytes(node(i).committed())) > 0) {
+      text += part;
+      who.output.consume(part.size());
+    }
+    return text;
+  }
+  std::string call(std::size_t i, const std::vector<std::string>& words) {
+    execute(i, words);
+    settle();
+    return output(i);
+  }
+  std::string digest(std::size_t i) { return call(i, {"HOLDFAST", "DIGEST"}); }
+  // What the node wanted from the world since the last look.
+  commands::HostEffects effects(std::size_t i) { return node(i).take_effects(); }
+
+  TimePoint now{1'700'000'000'000, 1'000'000, 1'700'000'000'000'000};
+
+ private:
+  struct Member {
+    explicit Member(std::size_t i) : disk(std::make_unique<sim::SimDisk>(i + 1)) {}
+    std::unique_ptr<sim::SimDisk> disk;
+    std::unique_ptr<Node> node;
+    std::unique_ptr<log::Storage> storage;
+    client::Client* client = nullptr;
+  };
+
+  core::MonoTime mono() const { return {now.mono_us}; }
+  bool link(std::size_t i, std::size_t peer) const { return links_[i * members_.size() + peer]; }
+  void set_link(std::size_t i, std::size_t peer, bool up) {
+    if (link(i, peer) == up) return;
+    links_[i * members_.size() + peer] = links_[peer * members_.size() + i] = up;
+    if (!is_up(i) || !is_up(peer)) return;
+    for (const auto& [one, other] : {std::pair{i, peer}, std::pair{peer, i}}) {
+      if (up) {
+        node(one).on_peer_connected({other + 1}, mono());
+      } else {
+        node(one).on_peer_lost({other + 1}, mono());
+      }
+    }
+  }
+
+  bool turn(std::size_t i) {
+    if (!is_up(i)) return false;
+    bool moved = node(i).background(now, 1000);
+    std::vector<log::Request> requests = node(i).end_turn(now);
+    log::StorageEvents events;
+    if (!requests.empty()) members_[i]->storage->handle(std::move(requests), now.mono_us, events);
+    while (members_[i]->storage->next_due() <= now.mono_us)
+      members_[i]->storage->poll(now.mono_us, events);
+    if (!events.events.empty() || !events.spent_entries.empty() || !events.spent_ropes.empty()) {
+      moved = true;
+      node(i).on_storage(std::move(events), members_[i]->storage->figures(), now);
+    }
+    for (core::Send& message : node(i).take_messages()) {
+      const std::size_t to = message.to.value - 1;
+      if (!is_up(to) || !link(i, to)) continue;
+      moved = true;
+      node(to).on_peer_message({i + 1}, std::move(message.message), mono());
+    }
+    return moved;
+  }
+
+  config::Options base_;
+  FakeHost host_;
+  std::vector<std::unique_ptr<Member>> members_;
+  std::vector<bool> links_;
+  std::uint64_t salts_ = 0;
+};
+
+}  // namespace holdfast::node
