@@ -85,18 +85,27 @@ void StorageMember::end_of_snapshot() {
 }
 
 void StorageMember::judge() {
-  const auto is_prefix = [&](const std::vector<std::string>& of) {
-    return loaded_.size() <= of.size() && std::equal(loaded_.begin(), loaded_.end(), of.begin());
+  const auto is_prefix = [&](const std::vector<std::string>& of, std::uint64_t base) {
+    return loaded_.size() >= base && loaded_.size() <= of.size() &&
+           std::equal(loaded_.begin(), loaded_.end(), of.begin());
   };
-  bool is_known = is_prefix(model_);
-  for (const Former& former : former_) is_known = is_known || is_prefix(former.model);
-  if (!is_known) problem_ = fmt::format("{} entries loaded that never were", loaded_.size());
-  if (loaded_.size() < guaranteed_) {
-    problem_ = fmt::format("{} entries loaded, {} are guaranteed", loaded_.size(), guaranteed_);
-  } else if (loaded_.size() < persisted_entries_ && !recovered_.record.recovering) {
-    problem_ = fmt::format("{} entries loaded, {} were acknowledged, and nothing is put in doubt",
-                           loaded_.size(), persisted_entries_);
+  const auto hold_against = [&](std::uint64_t guaranteed, std::uint64_t persisted) {
+    if (loaded_.size() < guaranteed) {
+      return fmt::format("{} entries loaded, {} are guaranteed", loaded_.size(), guaranteed);
+    }
+    if (loaded_.size() < persisted && !recovered_.record.recovering) {
+      return fmt::format("{} entries loaded, {} were acknowledged, and nothing is put in doubt",
+                         loaded_.size(), persisted);
+    }
+    return std::string();
+  };
+  std::string verdict = fmt::format("{} entries loaded that never were", loaded_.size());
+  if (is_prefix(model_, model_base_)) verdict = hold_against(guaranteed_, persisted_entries_);
+  for (const Former& former : former_) {
+    if (verdict.empty() || !is_prefix(former.model, former.base)) continue;
+    verdict = hold_against(former.guaranteed, former.persisted);
   }
+  if (!verdict.empty()) problem_ = verdict;
   if (recovered_.last_index.value != loaded_.size())
     problem_ =
         fmt::format("{} said to be there, {} loaded", recovered_.last_index.value, loaded_.size());
@@ -106,6 +115,7 @@ void StorageMember::judge() {
   if (recovered_.record.term > record_wanted_.term) problem_ = "a record that never was";
   // From now on this is the truth.
   model_ = loaded_;
+  model_base_ = 0;
   former_.clear();
   pending_.clear();
   records_.clear();
@@ -126,10 +136,17 @@ void StorageMember::guarantee() {
     durable_entries_ = std::max(durable_entries_, storage_->figures().synced_index);
 }
 
+// For the next start: what was written is there, or only what is durable.
+void StorageMember::note_guarantees(bool survives_as_written) {
+  guaranteed_ = survives_as_written ? persisted_entries_ : durable_entries_;
+  for (Former& former : former_)
+    former.guaranteed = survives_as_written ? former.persisted : former.durable;
+}
+
 void StorageMember::kill() {
   // What a failed sync forgot may be gone although it had been written.
   const bool was_written = disk_.is_dead() || disk_.failed_syncs() == failed_syncs_;
-  if (is_loaded_) guaranteed_ = was_written ? persisted_entries_ : durable_entries_;
+  if (is_loaded_) note_guarantees(was_written);
   is_loaded_ = false;
   storage_ = nullptr;
   out_ = {};
@@ -138,7 +155,8 @@ void StorageMember::kill() {
 
 void StorageMember::lose_power() {
   guaranteed_ = std::min(guaranteed_, durable_entries_);
-  if (is_loaded_) guaranteed_ = durable_entries_;
+  for (Former& former : former_) former.guaranteed = std::min(former.guaranteed, former.durable);
+  if (is_loaded_) note_guarantees(false);
   is_loaded_ = false;
   storage_ = nullptr;
   out_ = {};
@@ -151,7 +169,7 @@ bool StorageMember::stop() {
   if (!is_stopped_) return false;
   storage_ = nullptr;
   if (is_clean_) durable_entries_ = persisted_entries_;
-  guaranteed_ = durable_entries_;
+  note_guarantees(false);
   is_loaded_ = false;
   return is_clean_;
 }
@@ -195,7 +213,8 @@ void StorageMember::take() {
   for (StorageEvent& event : out_.events) {
     if (auto* found = std::get_if<Recovered>(&event)) recovered_ = std::move(*found);
     if (auto* block = std::get_if<LoadedBlock>(&event)) on_loaded(*block);
-    if (std::holds_alternative<Loaded>(event)) {
+    if (const auto* loaded = std::get_if<Loaded>(&event)) {
+      loaded_snapshot_ = *loaded;
       end_of_snapshot();
       is_loaded_ = true;
     }
@@ -227,6 +246,9 @@ void StorageMember::take() {
     if (auto* failed = std::get_if<SnapshotFailed>(&event))
       snapshot_failures_.push_back(std::move(failed->text));
     if (auto* read = std::get_if<EntriesRead>(&event)) reads_.push_back(std::move(*read));
+    if (auto* part = std::get_if<SnapshotPart>(&event)) parts_.push_back(std::move(*part));
+    if (auto* failed = std::get_if<SnapshotStoreFailed>(&event))
+      store_failures_.push_back(std::move(failed->text));
     if (auto* note = std::get_if<Note>(&event); note != nullptr && note->is_warning)
       warnings_.push_back(std::move(note->text));
     if (const auto* stopped = std::get_if<Stopped>(&event)) {
@@ -270,7 +292,7 @@ void StorageMember::append_together(std::size_t requests) {
 }
 
 void StorageMember::truncate(std::uint64_t from) {
-  former_.push_back({model_, ++write_});
+  former_.push_back({model_, ++write_, model_base_});
   model_.resize(from - 1);
   ++term_;
   persisted_entries_ = std::min(persisted_entries_, from - 1);
@@ -330,6 +352,56 @@ void StorageMember::finish_snapshot() {
 void StorageMember::take_snapshot() {
   begin_snapshot();
   finish_snapshot();
+}
+
+StorageMember::PeerSnapshot StorageMember::read_snapshot(std::size_t bytes_max) {
+  PeerSnapshot snapshot;
+  ReadSnapshotRequest request;
+  request.reader = 4711;
+  request.bytes_max = bytes_max;
+  do {
+    parts_.clear();
+    post(request);
+    if (parts_.size() != 1 || !parts_[0].error.empty() || parts_[0].offset != request.offset) {
+      problem_ = "a snapshot cannot be read";
+      return snapshot;
+    }
+    snapshot.stream += parts_[0].bytes.str();
+    snapshot.term = parts_[0].term;
+    request.index = parts_[0].index;
+    request.term = parts_[0].term;
+    request.offset = snapshot.stream.size();
+  } while (!parts_[0].is_last);
+  post(EndSnapshotReadRequest{request.reader});
+  snapshot.texts.assign(model_.begin(),
+                        model_.begin() + static_cast<std::ptrdiff_t>(request.index.value));
+  return snapshot;
+}
+
+void StorageMember::store(const PeerSnapshot& snapshot, std::size_t block_bytes) {
+  const std::string_view stream = snapshot.stream;
+  for (std::size_t at = 0; at < stream.size(); at += block_bytes) {
+    StoreSnapshotRequest block;
+    block.index = snapshot.index();
+    block.term = snapshot.term;
+    block.offset = at;
+    block.bytes = Rope::copy_of(stream.substr(at, block_bytes));
+    block.is_last = at + block_bytes >= stream.size();
+    post(std::move(block));
+  }
+}
+
+void StorageMember::install(const PeerSnapshot& snapshot) {
+  const std::uint64_t size = snapshot.texts.size();
+  former_.push_back({model_, ++write_, model_base_, persisted_entries_, durable_entries_});
+  model_ = snapshot.texts;
+  model_base_ = size;
+  persisted_entries_ = durable_entries_ = size;  // if it is there, all of it is
+  term_ = std::max(term_, snapshot.term.value);
+  committed_ = size;
+  for (Pending& pending : pending_) pending.last = size;
+  pending_.push_back({write_, size});
+  post(InstallSnapshotRequest{write_, snapshot.index(), snapshot.term});
 }
 
 }  // namespace holdfast::log::test

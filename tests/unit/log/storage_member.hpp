@@ -35,6 +35,7 @@ class StorageMember {
   bool stop();
   bool is_running() const { return storage_ != nullptr; }
 
+  void set_term(std::uint64_t term) { term_ = term; }
   void append(std::size_t count, std::size_t payload_bytes = 20);
   // Several requests that wait together.
   void append_together(std::size_t requests);
@@ -47,6 +48,19 @@ class StorageMember {
   void add_block();
   void finish_snapshot();  // with the blocks that are missing
   void take_snapshot();
+  // A peer's snapshot, as it sends it: `texts` are the entries through its index.
+  struct PeerSnapshot {
+    std::vector<std::string> texts;
+    Term term;
+    std::string stream;
+    LogIndex index() const { return LogIndex{texts.size()}; }
+  };
+  // The newest one of this member, read as a stream in parts of so many bytes.
+  PeerSnapshot read_snapshot(std::size_t bytes_max);
+  void store(const PeerSnapshot& snapshot, std::size_t block_bytes);
+  // Of what is stored; of no texts: nothing is left. From the answer on only the new state may be
+  // found, until then the old one, too.
+  void install(const PeerSnapshot& snapshot);
   void post(Request request);
   void post(std::vector<Request> requests);
   // Lets time pass and polls as often as is due.
@@ -71,6 +85,9 @@ class StorageMember {
   const std::vector<SnapshotDone>& snapshots() const { return snapshots_; }
   const std::vector<std::string>& snapshot_failures() const { return snapshot_failures_; }
   const std::vector<EntriesRead>& reads() const { return reads_; }
+  const std::vector<SnapshotPart>& parts() const { return parts_; }
+  const std::vector<std::string>& store_failures() const { return store_failures_; }
+  const Loaded& loaded_snapshot() const { return loaded_snapshot_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
   std::size_t restarts_of_loading() const { return restarts_of_loading_; }
   std::size_t spent_entries() const { return spent_entries_; }
@@ -84,6 +101,7 @@ class StorageMember {
   void end_of_snapshot();
   AppendRequest make_append(std::size_t count, std::size_t payload_bytes);
   void judge();
+  void note_guarantees(bool survives_as_written);
   void guarantee();
 
   sim::SimDisk& disk_;
@@ -95,9 +113,15 @@ class StorageMember {
   WriteNumber write_ = 0;
   std::uint64_t term_ = 1;
   std::vector<std::string> model_;
-  struct Former {  // that a truncation replaced
+  std::uint64_t model_base_ = 0;  // less than this of the model was never there
+  struct Former {                 // that a truncation or an installation replaced
     std::vector<std::string> model;
-    WriteNumber until;
+    WriteNumber until = 0;
+    std::uint64_t base = 0;
+    // Of it, if it comes back; of a truncated one nothing but what the new one has.
+    std::uint64_t persisted = 0;
+    std::uint64_t durable = 0;
+    std::uint64_t guaranteed = 0;
   };
   std::vector<Former> former_;
   struct Pending {
@@ -132,6 +156,9 @@ class StorageMember {
   std::vector<SnapshotDone> snapshots_;
   std::vector<std::string> snapshot_failures_;
   std::vector<EntriesRead> reads_;
+  std::vector<SnapshotPart> parts_;
+  std::vector<std::string> store_failures_;
+  Loaded loaded_snapshot_;
   std::vector<std::string> warnings_;
   std::size_t spent_entries_ = 0;
   std::size_t spent_ropes_ = 0;
