@@ -9,7 +9,8 @@
 export LC_ALL=C
 trap '' PIPE
 
-# now_ms: the wall clock.
+# The wall clock, in now_ms.
+# shellcheck disable=SC2034  # for those who source this
 take_time() {
   now_ms=$((${EPOCHREALTIME/./} / 1000))
 }
@@ -31,7 +32,7 @@ talk() {
   for word in "$@"; do
     printf -v request '%s$%d\r\n%s\r\n' "$request" "${#word}" "$word"
   done
-  printf '%s' "$request" >&"$talk_fd" 2>/dev/null || return 1
+  { printf '%s' "$request" >&"$talk_fd"; } 2>/dev/null || return 1
   talk_read "$seconds"
 }
 
@@ -39,12 +40,12 @@ talk() {
 # connection is gone, above 128 if nothing came in time; another talk_read may then still get it.
 talk_read() {
   local line
-  IFS= read -r -t "$1" -u "$talk_fd" line || return
+  IFS= read -r -t "$1" -u "$talk_fd" line 2>/dev/null || return
   line=${line%$'\r'}
   case $line in
     '$-1' | '_') reply="" ;;
     '$'* | '='*)
-      IFS= read -r -t "$1" -u "$talk_fd" -N $((${line:1} + 2)) reply || return
+      IFS= read -r -t "$1" -u "$talk_fd" -N $((${line:1} + 2)) reply 2>/dev/null || return
       reply=${reply%$'\r\n'}
       ;;
     -*) reply=$line ;;
@@ -59,7 +60,7 @@ talk_auth() {
   [[ -z $password ]] || talk "$1" AUTH "$password"
 }
 
-# json_value TEXT NAME: the value of a field that holds text, a number, a word, or null (then nothing), in `value`.
+# json_value TEXT NAME: the value of a field that holds a name, a number, true, false, or null (then nothing), in `value`.
 json_value() {
   value=""
   [[ $1 =~ \"$2\":\ *\"?([^\",}]*) ]] || return 1
@@ -67,8 +68,10 @@ json_value() {
   [[ $value != null ]] || value=""
 }
 
-# Takes HOLDFAST STATUS (in $1) apart: the fields about the node itself into the array `state`, its peers into `peers`.
-declare -A state
+# Takes HOLDFAST STATUS (in $1) apart: the fields about the node itself into the array `state`, the text about its peers into
+# `peers`. Fails if it is nothing of the kind.
+declare -A state=()
+peers=""
 take_state() {
   local own=$1 name value
   state=()
@@ -86,12 +89,12 @@ take_state() {
 
 # peer_value NAME FIELD: what the last take_state said about a peer, in `value`.
 peer_value() {
-  local rest=$peers peer name=$1 field=$2
+  local rest=$peers peer
   while [[ $rest == *"}"* ]]; do
     peer=${rest%%\}*}
     rest=${rest#*\}}
-    if json_value "$peer" name && [[ $value == "$name" ]]; then
-      json_value "$peer" "$field"
+    if json_value "$peer" name && [[ $value == "$1" ]]; then
+      json_value "$peer" "$2"
       return
     fi
   done

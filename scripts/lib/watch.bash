@@ -9,7 +9,8 @@
 # MS is the wall clock when it was seen first: an end by the connection's, at once; a silence from the question on that got no
 # answer; anything else within kPauseS. The reader of the pipe knows what was before, and tells.
 
-readonly kPauseS=0.02  # between two questions
+# shellcheck disable=SC2154  # kHost, kNodes, kAnswerS are scripts/cluster's; now_ms, reply, state those of talk.bash
+readonly kPauseS=0.03  # between two questions
 readonly kSilentS=0.25 # without an answer, until a node is called silent
 
 # --- a node's process
@@ -62,7 +63,7 @@ watch_node() {
         tell "$now_ms" "$words"
       fi
       # Nothing is to come now but the end, which cuts the pause short.
-      IFS= read -r -t "$kPauseS" -u "$talk_fd" _ || status=$?
+      IFS= read -r -t "$kPauseS" -u "$talk_fd" _ 2>/dev/null || status=$?
     fi
     if ((status <= 128)); then
       talk_close
@@ -88,7 +89,7 @@ span() {
 }
 
 declare -A was=() gone_ms=()
-leader="" leader_lost_ms=""
+leader="" leader_term=0 leader_lost_ms=""
 
 on_gone() {
   local ms=$1 n=$2 kind=$3 line
@@ -107,7 +108,10 @@ on_gone() {
 on_primary() {
   local ms=$1 n=$2 term=$3 line text
   line="n$n is the primary, term $term"
-  if [[ $leader == "$n" && -n ${gone_ms[$n]:-} ]]; then
+  if ((term < leader_term)); then
+    announce "$ms" "n$n says that it is the primary of term $term still"
+    return
+  elif [[ $leader == "$n" && -n ${gone_ms[$n]:-} ]]; then
     span $((ms - gone_ms[$n]))
     line="n$n is back after $text, still the primary, term $term"
   elif [[ -n $leader_lost_ms ]]; then
@@ -118,6 +122,7 @@ on_primary() {
   fi
   gone_ms[$n]=""
   leader=$n
+  leader_term=$term
   leader_lost_ms=""
   announce "$ms" "$line"
 }
