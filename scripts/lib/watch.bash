@@ -88,7 +88,7 @@ span() {
   fi
 }
 
-declare -A was=() gone_ms=()
+declare -A was=() gone_ms=() unsettled=() # unsettled: said to be without a primary
 leader="" leader_term=0 leader_lost_ms=""
 
 on_gone() {
@@ -121,6 +121,7 @@ on_primary() {
     line+=", after n$leader"
   fi
   gone_ms[$n]=""
+  unsettled[$n]=""
   leader=$n
   leader_term=$term
   leader_lost_ms=""
@@ -145,8 +146,16 @@ on_other() {
     [[ $leader != "$n" ]] || leader_lost_ms=$ms
   elif [[ $claim == sound && $before != *" sound" ]]; then
     line="n$n holds everything again"
+    [[ -z ${unsettled[$n]:-} || $kind == none ]] || line+=" and is a replica of $of"
+  elif [[ $kind == replica && -n ${unsettled[$n]:-} ]]; then
+    line="n$n $doing"
   fi
   gone_ms[$n]=""
+  if [[ $kind == replica ]]; then
+    unsettled[$n]=""
+  elif [[ -n $line ]]; then
+    unsettled[$n]=yes
+  fi
   [[ -z $line ]] || announce "$ms" "$line"
 }
 
