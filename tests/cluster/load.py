@@ -24,8 +24,8 @@ import json
 import mmap
 import pathlib
 import random
+import select
 import signal
-import socket
 import struct
 import subprocess
 import sys
@@ -77,12 +77,7 @@ class Searcher:
 
     def _closed(self):
         """Closed while nothing was under way: then nothing is sent into the void and called unknown."""
-        try:
-            return self.connection.socket.recv(1, socket.MSG_DONTWAIT | socket.MSG_PEEK) == b""
-        except BlockingIOError:
-            return False
-        except OSError:
-            return True
+        return bool(select.select([self.connection.socket], [], [], 0)[0])
 
     def _try(self, address):
         host, port = address.rsplit(":", 1)
