@@ -118,6 +118,21 @@ class SentinelCluster(Cluster):
                 return None
         return self.wait(settled, "a primary that all follow", deadline_s)
 
+    def wait_moved(self, rest):
+        """The primary among these nodes, once all sentinels have done with making it so and the other follows it: now and
+        then a second failover undoes the first."""
+        def moved():
+            try:
+                for primary in rest:
+                    others = [node for node in rest if node is not primary]
+                    if primary.is_primary() and all(self._knows(node, primary) for node in self.nodes) and all(
+                            node.call("ROLE")[2:4] == [primary.port, b"connected"] for node in others):
+                        return primary
+            except (Closed, OSError):
+                pass
+            return None
+        return self.wait(moved, "all sentinels agree on a primary", READY_S)
+
     def _settled(self):
         primaries = [node for node in self.nodes if node.is_primary()]
         if len(primaries) != 1:
@@ -131,11 +146,15 @@ class SentinelCluster(Cluster):
             return None
         return primary if not self.sentinels or all(self._content(node, primary) for node in self.nodes) else None
 
-    def _content(self, node, primary):
+    @staticmethod
+    def _knows(node, primary):
         master = _fields(node.ask_sentinel("MASTER", MASTER))
-        if (master["ip"], int(master["port"]), master["flags"]) != (primary.host, primary.port, "master"):
+        return (master["ip"], int(master["port"]), master["flags"]) == (primary.host, primary.port, "master")
+
+    def _content(self, node, primary):
+        if not self._knows(node, primary):
             return False
-        if int(master["num-other-sentinels"]) != len(self.nodes) - 1:
+        if int(_fields(node.ask_sentinel("MASTER", MASTER))["num-other-sentinels"]) != len(self.nodes) - 1:
             return False
         replicas = [_fields(fields) for fields in node.ask_sentinel("REPLICAS", MASTER)]
         return len(replicas) == len(self.nodes) - 1 and all(
