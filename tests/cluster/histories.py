@@ -22,11 +22,11 @@ def verify(cluster, load):
     history = load.history()
     primary = cluster.wait_primary()
     with primary.connect() as connection:
-        check_unique(connection, history)
+        unknown_yet_there = check_unique(connection, history)
         history += _final_reads(connection, history)
     check_linearizable(history, load.place / "history.jsonl")
     cluster.wait_equal()
-    return summary(history)
+    return summary(history) | {"unknown_yet_there": unknown_yet_there}
 
 
 def summary(history):
@@ -44,10 +44,10 @@ def longest_pause_ms(history):
 
 
 def check_unique(connection, history):
-    """Every acknowledged set of a key of its own is there, and no refused one."""
+    """Every acknowledged set of a key of its own is there, and no refused one; returns how many of the unknown ones are."""
     operations = [operation for operation in history if operation["key"].startswith("u")]
     replies = [value for _, value in connection.pipeline([["GET", operation["key"]] for operation in operations])]
-    lost, invented = [], []
+    lost, invented, unknown_yet_there = [], [], 0
     for operation, reply in zip(operations, replies):
         assert not isinstance(reply, Error), (operation, reply)
         value = None if reply is None else reply.decode("latin-1")
@@ -55,8 +55,10 @@ def check_unique(connection, history):
             invented.append((operation, value))
         if value is None and operation["outcome"] == "ok":
             lost.append(operation)
+        unknown_yet_there += value is not None and operation["outcome"] == "unknown"
     assert not lost, f"{len(lost)} of {len(operations)} acknowledged writes are lost, the first: {lost[0]}, the last: {lost[-1]}"
     assert not invented, f"{len(invented)} writes are there that were refused or never sent, the first: {invented[0]}"
+    return unknown_yet_there
 
 
 def check_linearizable(history, path):
