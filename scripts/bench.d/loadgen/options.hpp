@@ -11,7 +11,7 @@ struct Options {
   std::string mode;                  // stream, probe or lateness
   int port = 0;                      //
   int server_pid = 0;                // whose CPU time to read; 0: nobody's
-  std::string op = "get";            // setex, set-pxat, get, del or hset
+  std::string op = "get";            // set, set-wait, setex, set-pxat, get, del or hset
   std::uint64_t first = 0;           // index of the first key (or field)
   std::uint64_t count = 1;           // how many keys (or fields) there are
   std::string order = "sequential";  // or random

@@ -79,6 +79,8 @@ RequestWriter::RequestWriter(const Options& options)
 }
 
 RequestWriter::Op RequestWriter::op_named(std::string_view name) {
+  if (name == "set") return Op::kSet;
+  if (name == "set-wait") return Op::kSetWait;
   if (name == "setex") return Op::kSetex;
   if (name == "set-pxat") return Op::kSetPxat;
   if (name == "get") return Op::kGet;
@@ -89,6 +91,12 @@ RequestWriter::Op RequestWriter::op_named(std::string_view name) {
 
 void RequestWriter::next(std::string& out) {
   switch (x_op) {
+    case Op::kSet:
+      return set(out, next_index());
+    case Op::kSetWait:
+      set(out, next_index());
+      out.append("*3\r\n$4\r\nWAIT\r\n$1\r\n1\r\n$1\r\n0\r\n");
+      return;
     case Op::kSetex:
       return setex(out, next_index());
     case Op::kSetPxat:
@@ -109,6 +117,13 @@ void RequestWriter::get(std::string& out, std::uint64_t index) {
   out.append("*2\r\n$3\r\nGET\r\n$40\r\n");
   append_key(out, index);
   out.append("\r\n");
+}
+
+void RequestWriter::set(std::string& out, std::uint64_t index) {
+  out.append("*3\r\n$3\r\nSET\r\n$40\r\n");
+  append_key(out, index);
+  out.append("\r\n");
+  append_bulk(out, next_value());
 }
 
 void RequestWriter::setex(std::string& out, std::uint64_t index) {

@@ -27,16 +27,20 @@ class RequestWriter {
   // Appends the next request of the load to out.
   void next(std::string& out);
 
+  // How many replies answer one request: of set-wait two, SET's and WAIT's.
+  [[nodiscard]] std::uint64_t replies_per_request() const { return x_op == Op::kSetWait ? 2 : 1; }
+
   // Appends a GET of the key with this index.
   static void get(std::string& out, std::uint64_t index);
 
  private:
-  enum class Op { kSetex, kSetPxat, kGet, kDel, kHset };
+  enum class Op { kSet, kSetWait, kSetex, kSetPxat, kGet, kDel, kHset };
 
   static Op op_named(std::string_view name);
   std::uint64_t next_random();
   std::uint64_t next_index();
   std::string_view next_value();
+  void set(std::string& out, std::uint64_t index);
   void setex(std::string& out, std::uint64_t index);
   void set_pxat(std::string& out, std::uint64_t index);
   void hset(std::string& out);

@@ -27,6 +27,7 @@ struct Connection {
   ReplyScanner replies;
   std::string output;
   std::size_t output_sent = 0;
+  std::uint64_t replies_kept = 0;  // of a request whose last reply is still missing
   std::uint64_t outstanding = 0;
   std::uint64_t batch_sent_ns = 0;
   bool waits_for_room = false;
@@ -133,9 +134,11 @@ class Stream {
     if (received < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (received < 0) fail("read: " + std::string(std::strerror(errno)));
     if (received == 0) fail("the server closed a connection");
-    const auto completed =
+    connection.replies_kept +=
         connection.replies.feed(x_input.data(), static_cast<std::size_t>(received));
+    const auto completed = connection.replies_kept / x_writer.replies_per_request();
     if (completed == 0) return;
+    connection.replies_kept %= x_writer.replies_per_request();
     if (completed > connection.outstanding) fail("more replies than requests");
     const std::uint64_t latency_ns = monotonic_ns() - connection.batch_sent_ns;
     for (std::uint64_t i = 0; i < completed; ++i) x_latencies.record(latency_ns);

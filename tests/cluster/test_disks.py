@@ -1,0 +1,79 @@
+"""The primary's volume is full: a peer with space takes over, and the one with room again catches up."""
+
+import errno
+
+import pytest
+
+from histories import verify
+from support.faults import tmpfs
+
+
+def become_primary(cluster, node):
+    """Makes this node the primary with FAILOVER."""
+    primary = cluster.wait_settled()
+    if primary is not node:
+        reply = primary.call("FAILOVER", "TO", node.host, node.port, "TIMEOUT", 10_000)
+        assert reply == "OK", reply
+        cluster.wait(node.is_primary, f"{node} the primary")
+        cluster.wait_settled()
+
+
+def test_a_full_disk_on_the_primary_hands_over(new_cluster, new_load, leaving, report):
+    cluster = new_cluster("--set", "persistence.segment_bytes=1mb")
+    small = cluster["a"]
+    leaving.enter_context(tmpfs(small.data, "48m"))
+    leaving.callback(cluster.kill)  # before the volume goes
+    cluster.start()
+    become_primary(cluster, small)
+    load = new_load(cluster)
+    load.start_usual()
+    load.wait_progress(50)
+    ballast = small.data / "other-files"
+    _fill(ballast)
+    cluster.wait_primary(cluster.others(small))
+    load.wait_progress(200)
+    ballast.unlink()
+    cluster.wait_settled()
+    load.wait_progress(50)
+    report(verify(cluster, load))
+
+
+@pytest.mark.long
+def test_full_disks_everywhere_refuse_writes_and_take_them_again(new_cluster, new_load, leaving, report):
+    """No peer has room either: reads are answered, writes refused, and with room it goes on."""
+    cluster = new_cluster("--set", "persistence.segment_bytes=1mb")
+    for node in cluster.nodes:
+        leaving.enter_context(tmpfs(node.data, "48m"))
+    leaving.callback(cluster.kill)
+    primary = cluster.start()
+    assert primary.call("SET", "known", "1") == "OK"
+    load = new_load(cluster)
+    load.start_usual()
+    load.wait_progress(50)
+    for node in cluster.nodes:
+        _fill(node.data / "other-files")
+    cluster.wait(lambda: any(_refuses(node) for node in cluster.nodes), "writes refused", 60)
+    for node in cluster.nodes:
+        (node.data / "other-files").unlink()
+    cluster.wait_settled()
+    load.wait_progress(50)
+    assert cluster.wait_primary().call("GET", "known") == b"1"
+    report(verify(cluster, load))
+
+
+def _refuses(node):
+    try:
+        reply = node.call("SET", "probe", "1", timeout_s=5)
+    except OSError:
+        return False
+    return str(reply).startswith("MISCONF ")
+
+
+def _fill(path):
+    """Writes until the volume has no page left."""
+    with open(path, "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(1 << 12)) > 0:
+                pass
+        except OSError as full:
+            assert full.errno == errno.ENOSPC, full
