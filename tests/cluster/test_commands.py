@@ -70,6 +70,7 @@ def test_a_replica_does_not_show_expired_keys_and_the_primary_deletes_them(settl
 def test_without_a_majority_nobody_serves(settled):
     cluster, primary = settled
     assert primary.call("SET", "k", "v") == "OK"
+    cluster.wait_equal()  # that it is committed is told with the next heartbeat
     replica, other = cluster.others(primary)
     primary.kill()
     other.kill()

@@ -94,7 +94,7 @@ def _sees(node, other):
 def _stays_out(cluster, node, key, value):
     """It ends by itself and says why, or it goes on and is no member; the others serve what they had."""
     others = cluster.others(node)
-    wait_until(lambda: not node.alive() or any("peer refused" in each.log() for each in cluster.nodes), 30,
+    wait_until(lambda: not node.alive() or any("refused" in each.log() for each in cluster.nodes), 30,
                what=f"{node} refused")
     if not node.alive():
         assert node.process.returncode not in (0, -6, -11), node.log()[-2000:]
