@@ -38,6 +38,10 @@ tl::expected<void, Violation> validate(const Options& options) {
                       "security.requirepass_file), or "
                       "security.allow_insecure_bind: yes if the network is closed to strangers"});
   }
+  if (!options.cluster.nodes.list.empty() && !options.persistence.enabled) {
+    return tl::unexpected(
+        Violation{"persistence.enabled", "is no, and a member of a cluster keeps its log on disk"});
+  }
   return validate_cluster(options.cluster);
 }
 

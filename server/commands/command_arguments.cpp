@@ -52,6 +52,7 @@ constexpr Row kRows[] = {
     {"expire", "key:key seconds:integer [condition@7.0.0(NX|XX|GT|LT)]"},
     {"expireat", "key:key unix-time-seconds:unix-time [condition@7.0.0(NX|XX|GT|LT)]"},
     {"expiretime", "key:key"},
+    {"failover", "[TO=target{host port:integer [FORCE]}] [ABORT] [TIMEOUT=milliseconds:integer]"},
     {"flushall", "[async(ASYNC@4.0.0|SYNC@6.2.0)]"},
     {"flushdb", "[async(ASYNC@4.0.0|SYNC@6.2.0)]"},
     {"get", "key:key"},

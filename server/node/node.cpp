@@ -535,21 +535,33 @@ void Node::carry_out_replication(const TimePoint& now) {
 }
 
 // What is under way may or may not last; as after a crash, connections end and drivers look for the
-// new primary. A request that only waited was not carried out, and is told so.
+// new primary. A request that only waited was not carried out, and is told so; what is ready to be
+// sent still leaves.
 void Node::lose_authority() {
-  state_.clients.for_each([this](Client& client) {
-    const bool is_clean =
-        client.output.sendable_bytes(committed()) == client.output.pending_bytes();
-    if (!client.held || !is_clean || client.last_command == nullptr) {
+  std::size_t uncertain = 0;
+  std::size_t count = 0;
+  state_.clients.for_each([&](Client& client) {
+    ++count;
+    if (client.output.sendable_bytes(committed()) != client.output.pending_bytes() ||
+        client.awaits()) {
+      // What waits in its output must never leave: the indexes it waits for will be others'
+      // entries.
+      ++uncertain;
+      client.fate = Fate::kCloseNow;
       state_.effects.close.push_back({client.id, "authority_lost"});
       return;
     }
-    client.held = false;
-    refuse(client, client.last_command,
-           any_of(client, *client.last_command, writes_data) ? kReadOnlyError : kMasterDownError);
+    if (std::exchange(client.held, false) && client.last_command != nullptr) {
+      const bool writes = any_of(client, *client.last_command, writes_data);
+      refuse(client, client.last_command, writes ? kReadOnlyError : kMasterDownError);
+    }
     client.fate = Fate::kCloseAfterReply;
     state_.effects.resume.push_back(client.id);
   });
+  if (count > 0) {
+    state_.effects.log_lines.push_back({fmt::format(
+        "clients closed count={} uncertain={} reason=authority_lost", count, uncertain)});
+  }
 }
 
 // --- replies that come later

@@ -1,6 +1,6 @@
 // Any bytes as a snapshot's stream, cut anywhere: it is refused with a text, and then again, or its
-// blocks are those that the end counted; and the cuts do not matter. The first eight bytes say where
-// it is cut, the next eight which frames keep their wrong checksums.
+// blocks are those that the end counted; and the cuts do not matter. The first eight bytes say
+// where it is cut, the next eight which frames keep their wrong checksums.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
