@@ -12,6 +12,7 @@
 #include "base/text.hpp"
 #include "server/commands/context.hpp"
 #include "server/commands/table.hpp"
+#include "server/node/command_nature.hpp"
 #include "server/node/eviction.hpp"
 
 namespace holdfast::node {
@@ -28,9 +29,6 @@ namespace {
 constexpr std::size_t kExpireBatchKeys = 64;
 constexpr std::size_t kSegmentsPerCompaction = 4;
 constexpr MonoUs kRateIntervalUs = 1'000'000;
-constexpr std::string_view kReadOnlyError = "READONLY You can't write against a read only replica.";
-constexpr std::string_view kMasterDownError =
-    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.";
 constexpr std::string_view kOutOfMemoryError =
     "OOM command not allowed when used memory > 'maxmemory'.";
 
@@ -48,26 +46,6 @@ std::string unknown_command(resp::Arguments arguments) {
   }
   return fmt::format("ERR unknown command '{}', with args beginning with: {}",
                      shown(arguments[0], 128), beginning);
-}
-
-bool writes_data(const CommandSpec& spec) {
-  return spec.has(Flag::kWrite) || spec.has(Flag::kMayReplicate);
-}
-
-bool is_exec(const CommandSpec& spec) {
-  return spec.name == "exec";
-}
-
-bool touches_data(const CommandSpec& spec) {
-  return spec.keys.first != 0 || spec.has(Flag::kReadonly) || writes_data(spec);
-}
-
-// Of the command, or of any in the transaction that it ends.
-template <typename Property>
-bool any_of(const Client& client, const CommandSpec& spec, Property&& has) {
-  if (!is_exec(spec)) return has(spec);
-  const auto& queue = client.transaction.queue;
-  return std::any_of(queue.begin(), queue.end(), [&](const auto& one) { return has(*one.spec); });
 }
 
 bool hears_next(const Client& client) {
@@ -207,33 +185,6 @@ void Node::refuse(Client& client, const CommandSpec* spec, std::string_view erro
   }
   client.skips_next = false;
   discarded_.clear();
-}
-
-bool Node::holds(const TimePoint& now) const {
-  return state_.pause.at(now.unix_ms) != commands::PauseMode::kNone ||
-         (replication_ != nullptr && replication_->is_primary() &&
-          !replication_->may_run(now.mono_us));
-}
-
-// A primary that cannot be sure of its authority answers nothing about data: it waits until it is
-// sure again, or is no primary any more.
-bool Node::awaits_lease(const Client& client, const CommandSpec& spec, MonoUs now) const {
-  if (replication_ == nullptr || !replication_->is_primary() || replication_->may_run(now))
-    return false;
-  if (client.transaction.active && !is_exec(spec)) return false;
-  return any_of(client, spec, touches_data);
-}
-
-bool Node::refused_for_role(Client& client, const CommandSpec& spec) {
-  if (replication_ == nullptr || replication_->is_primary()) [[likely]]
-    return false;
-  if (any_of(client, spec, writes_data)) {
-    refuse(client, &spec, kReadOnlyError);
-    return true;
-  }
-  if (client.reads_replica || !any_of(client, spec, touches_data)) return false;
-  refuse(client, &spec, kMasterDownError);
-  return true;
 }
 
 bool Node::must_wait(const Client& client, const CommandSpec& spec, UnixMs now) const {
@@ -466,150 +417,6 @@ std::vector<log::Request> Node::end_turn(const TimePoint& sampled) {
     if (!await_replicas_.empty()) answer_waits(now.mono_us);
   }
   return persistence_.take_requests();
-}
-
-// --- a member of a cluster
-
-void Node::on_peer_connected(NodeId peer, core::MonoTime now) {
-  if (stopping_) return;
-  replication_->step(core::PeerConnected{peer}, now);
-}
-
-void Node::on_peer_lost(NodeId peer, core::MonoTime now) {
-  if (stopping_) return;
-  replication_->step(core::PeerLost{peer}, now);
-}
-
-void Node::on_peer_message(NodeId peer, wire::Message message, core::MonoTime now) {
-  if (stopping_) return;
-  replication_->step(core::Received{peer, std::move(message)}, now);
-}
-
-void Node::tick(const TimePoint& now) {
-  last_tick_us_ = now.mono_us;
-  if (stopping_) return;
-  replication_->step(core::Tick{}, {now.mono_us});
-}
-
-MonoUs Node::next_tick() const {
-  if (replication_ == nullptr) return core::kNever.us;
-  const MonoUs latest = last_tick_us_ + state_.options.cluster.heartbeat_ms * 1000 / 2;
-  return std::min(replication_->next_due().us, latest);
-}
-
-std::vector<core::Send> Node::take_messages() {
-  return replication_ == nullptr ? std::vector<core::Send>{} : replication_->take_messages();
-}
-
-std::optional<wire::Message> Node::busy_message() const {
-  return replication_ == nullptr ? std::nullopt : replication_->busy_message();
-}
-
-bool Node::begin_farewell(const TimePoint& now, std::int64_t bound_ms) {
-  return replication_ != nullptr &&
-         replication_->begin_farewell(core::milliseconds(bound_ms), {now.mono_us});
-}
-
-void Node::carry_out_replication(const TimePoint& now) {
-  Replication::Outcome outcome = replication_->take_outcome();
-  Persistence::Outcome rest;
-  rest.log = std::move(outcome.log);
-  rest.fatal = std::move(outcome.fatal);
-  rest.time = outcome.time;
-  if (outcome.snapshot_wanted && !state_.persistence.snapshot_running)
-    state_.persistence.snapshot_wanted = true;
-  if (outcome.data_is_void) {
-    persistence_.on_data_void();
-    rest.snapshot_ended = true;
-    digest_.cancel();
-    await_digest_.insert(await_digest_.end(), digest_readers_.begin(), digest_readers_.end());
-    digest_readers_.clear();
-  }
-  carry_out(std::move(rest));
-  if (outcome.lost_authority) lose_authority();
-  if (outcome.gained_authority) {
-    state_.clients.for_each(
-        [](Client& client) { client.transaction.dirty |= !client.watched.empty(); });
-  }
-  (void)now;
-}
-
-// What is under way may or may not last; as after a crash, connections end and drivers look for the
-// new primary. A request that only waited was not carried out, and is told so; what is ready to be
-// sent still leaves.
-void Node::lose_authority() {
-  std::size_t uncertain = 0;
-  std::size_t count = 0;
-  state_.clients.for_each([&](Client& client) {
-    ++count;
-    if (client.output.sendable_bytes(committed()) != client.output.pending_bytes() ||
-        client.awaits()) {
-      // What waits in its output must never leave: the indexes it waits for will be others'
-      // entries.
-      ++uncertain;
-      client.fate = Fate::kCloseNow;
-      state_.effects.close.push_back({client.id, "authority_lost"});
-      return;
-    }
-    if (std::exchange(client.held, false) && client.last_command != nullptr) {
-      const bool writes = any_of(client, *client.last_command, writes_data);
-      refuse(client, client.last_command, writes ? kReadOnlyError : kMasterDownError);
-    }
-    client.fate = Fate::kCloseAfterReply;
-    state_.effects.resume.push_back(client.id);
-  });
-  if (count > 0) {
-    state_.effects.log_lines.push_back({fmt::format(
-        "clients closed count={} uncertain={} reason=authority_lost", count, uncertain)});
-  }
-}
-
-// --- replies that come later
-
-void Node::await(Client& client) {
-  if (client.awaits_replicas) await_replicas_.push_back(client.id);
-  if (client.awaits_digest) await_digest_.push_back(client.id);
-}
-
-template <typename Answer>
-void Node::answer(Client& client, Answer&& write) {
-  state_.effects.resume.push_back(client.id);
-  if (client.reply_mode != ReplyMode::kOn) return;
-  resp::ReplyWriter reply(client.output, client.version);
-  write(reply);
-}
-
-void Node::answer_waits(MonoUs now) {
-  std::erase_if(await_replicas_, [&](ClientId id) {
-    Client* client = state_.clients.find(id);
-    if (client == nullptr || !client->awaits_replicas) return true;
-    const auto& awaited = *client->awaits_replicas;
-    const std::size_t count = replication_->acknowledged_by(client->last_write);
-    if (count < awaited.count && (awaited.until == 0 || now < awaited.until)) return false;
-    client->awaits_replicas.reset();
-    answer(*client, [&](auto& reply) { reply.integer(static_cast<std::int64_t>(count)); });
-    return true;
-  });
-}
-
-bool Node::digest_slice(std::size_t units) {
-  if (digest_.is_running()) {
-    if (digest_.slice(state_.keyspace, units)) return true;
-    answer_digests();
-  }
-  if (await_digest_.empty() || state_.persistence.loading || state_.keyspace.snapshot_running())
-    return false;
-  digest_readers_ = std::exchange(await_digest_, {});
-  digest_.begin(state_.keyspace, state_.journal.last_index());
-  return true;
-}
-
-void Node::answer_digests() {
-  for (const ClientId id : std::exchange(digest_readers_, {})) {
-    Client* client = state_.clients.find(id);
-    if (client == nullptr || !std::exchange(client->awaits_digest, false)) continue;
-    answer(*client, [&](auto& reply) { reply.bulk(digest_.json()); });
-  }
 }
 
 void Node::on_storage(log::StorageEvents events, const log::StorageFigures& figures,

@@ -1,0 +1,65 @@
+// Replies that come later than their command: WAIT, HOLDFAST DIGEST.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <iterator>
+#include <limits>
+#include <utility>
+
+#include "server/node/command_nature.hpp"
+#include "server/node/node.hpp"
+
+namespace holdfast::node {
+
+using client::Client;
+using client::Fate;
+using client::ReplyMode;
+using commands::CommandSpec;
+
+void Node::await(Client& client) {
+  if (client.awaits_replicas) await_replicas_.push_back(client.id);
+  if (client.awaits_digest) await_digest_.push_back(client.id);
+}
+
+template <typename Answer>
+void Node::answer(Client& client, Answer&& write) {
+  state_.effects.resume.push_back(client.id);
+  if (client.reply_mode != ReplyMode::kOn) return;
+  resp::ReplyWriter reply(client.output, client.version);
+  write(reply);
+}
+
+void Node::answer_waits(MonoUs now) {
+  std::erase_if(await_replicas_, [&](ClientId id) {
+    Client* client = state_.clients.find(id);
+    if (client == nullptr || !client->awaits_replicas) return true;
+    const auto& awaited = *client->awaits_replicas;
+    const std::size_t count = replication_->acknowledged_by(client->last_write);
+    if (count < awaited.count && (awaited.until == 0 || now < awaited.until)) return false;
+    client->awaits_replicas.reset();
+    answer(*client, [&](auto& reply) { reply.integer(static_cast<std::int64_t>(count)); });
+    return true;
+  });
+}
+
+bool Node::digest_slice(std::size_t units) {
+  if (digest_.is_running()) {
+    if (digest_.slice(state_.keyspace, units)) return true;
+    answer_digests();
+  }
+  if (await_digest_.empty() || state_.persistence.loading || state_.keyspace.snapshot_running())
+    return false;
+  digest_readers_ = std::exchange(await_digest_, {});
+  digest_.begin(state_.keyspace, state_.journal.last_index());
+  return true;
+}
+
+void Node::answer_digests() {
+  for (const ClientId id : std::exchange(digest_readers_, {})) {
+    Client* client = state_.clients.find(id);
+    if (client == nullptr || !std::exchange(client->awaits_digest, false)) continue;
+    answer(*client, [&](auto& reply) { reply.bulk(digest_.json()); });
+  }
+}
+
+}  // namespace holdfast::node
