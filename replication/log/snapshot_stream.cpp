@@ -188,6 +188,7 @@ Result<void> SnapshotStreamEncoder::skip(std::uint64_t bytes) {
 void SnapshotStreamDecoder::bad(std::string_view why) {
   problem_ = fmt::format("the snapshot's stream at offset {}: {}", frame_offset_, why);
   expects_ = Expects::kNothing;
+  is_complete_ = false;
 }
 
 Result<void> SnapshotStreamDecoder::add(const Rope& bytes) {

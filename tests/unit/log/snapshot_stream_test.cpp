@@ -193,6 +193,7 @@ TEST_CASE("a stream that is cut off, or goes on behind its end, is not taken",
     CHECK_FALSE(decoded.is_complete);
   }
   CHECK_THAT(decode(stream + "x", 10).error, Contains("something follows the end"));
+  CHECK_FALSE(decode(stream + "x", 10).is_complete);
   CHECK_THAT(decode("REDIS0011" + std::string(100, 'x'), 5).error,
              Contains("is no snapshot of Holdfast"));
   std::string newer = stream;

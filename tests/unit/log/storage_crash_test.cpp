@@ -6,7 +6,6 @@
 #include <map>
 
 #include "base/check.hpp"
-
 #include "tests/unit/log/storage_member.hpp"
 
 namespace holdfast::log::test {
