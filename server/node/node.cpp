@@ -453,20 +453,6 @@ void Node::carry_out(Persistence::Outcome outcome) {
   if (outcome.snapshot_ended) answer_saves();
 }
 
-void Node::answer_saves() {
-  state_.clients.for_each([this](Client& client) {
-    if (!std::exchange(client.awaits_snapshot, false)) return;
-    state_.effects.resume.push_back(client.id);
-    if (client.reply_mode != ReplyMode::kOn) return;
-    resp::ReplyWriter reply(client.output, client.version);
-    if (state_.persistence.last_snapshot_ok) {
-      reply.ok();
-    } else {
-      reply.error("ERR the snapshot could not be saved, the server's log says why");
-    }
-  });
-}
-
 void Node::update_rates(const TimePoint& now) {
   const MonoUs passed = now.mono_us - rate_sampled_us_;
   if (passed < kRateIntervalUs) return;

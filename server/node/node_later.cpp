@@ -1,4 +1,4 @@
-// Replies that come later than their command: WAIT, HOLDFAST DIGEST.
+// Replies that come later than their command: SAVE, WAIT, HOLDFAST DIGEST.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -60,6 +60,20 @@ void Node::answer_digests() {
     if (client == nullptr || !std::exchange(client->awaits_digest, false)) continue;
     answer(*client, [&](auto& reply) { reply.bulk(digest_.json()); });
   }
+}
+
+void Node::answer_saves() {
+  state_.clients.for_each([this](Client& client) {
+    if (!std::exchange(client.awaits_snapshot, false)) return;
+    state_.effects.resume.push_back(client.id);
+    if (client.reply_mode != ReplyMode::kOn) return;
+    resp::ReplyWriter reply(client.output, client.version);
+    if (state_.persistence.last_snapshot_ok) {
+      reply.ok();
+    } else {
+      reply.error("ERR the snapshot could not be saved, the server's log says why");
+    }
+  });
 }
 
 }  // namespace holdfast::node

@@ -1,4 +1,5 @@
-// The node as a member of a cluster: what its role allows, its peers, and what a change of role does.
+// The node as a member of a cluster: what its role allows, its peers, and what a change of role
+// does.
 #include <fmt/format.h>
 
 #include <algorithm>

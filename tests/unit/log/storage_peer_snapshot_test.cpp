@@ -6,6 +6,7 @@
 #include "replication/log/check.hpp"
 #include "replication/log/snapshot_stream.hpp"
 #include "replication/log/storage_requests.hpp"
+#include "tests/unit/log/started_member.hpp"
 #include "tests/unit/log/storage_member.hpp"
 
 namespace holdfast::log::test {
@@ -22,40 +23,6 @@ StorageOptions storage_of(std::uint64_t seed, Packing packing, const KeyRing& ke
   options.keys = keys;
   return options;
 }
-
-struct Member {
-  explicit Member(StorageOptions options, std::uint64_t seed = 1)
-      : disk(seed), it(disk, std::move(options)) {
-    const bool has_started = it.start();
-    INFO(it.refusal());
-    REQUIRE(has_started);
-  }
-  void restart() {
-    const bool has_started = it.start();
-    INFO(it.refusal());
-    REQUIRE(has_started);
-    CHECK(it.problem() == "");
-  }
-  std::size_t count(std::string_view part) const {
-    std::size_t sum = 0;
-    for (const std::string& path : disk.paths()) sum += path.find(part) != std::string::npos;
-    return sum;
-  }
-  std::string path(std::string_view part) const {
-    std::string last;
-    for (const std::string& path : disk.paths())
-      if (path.find(part) != std::string::npos) last = path;
-    REQUIRE(last != "");
-    return last;
-  }
-  bool is_healthy() {
-    return check(disk, {it.options().folder, it.options().keys, false}).verdict ==
-           CheckVerdict::kHealthy;
-  }
-
-  SimDisk disk;
-  StorageMember it;
-};
 
 // Its texts are unlike those of any other member.
 PeerSnapshot peer_snapshot(std::size_t entries, std::uint64_t term = 50,
@@ -483,49 +450,6 @@ TEST_CASE("a snapshot that turns out damaged in reading gives way to another one
     CHECK_THAT(next.error, Contains("there is no snapshot"));
     CHECK(member.count(".damaged") == 0);
   }
-}
-
-TEST_CASE("what is loaded says of which snapshot", "[storage][peer_snapshot]") {
-  Member member(small_storage(1, FsyncMode::kAlways));
-  CHECK(member.it.loaded_snapshot().snapshot_index == LogIndex{0});
-  member.it.append(10);
-  member.it.take_snapshot();
-  member.it.append(10);
-  member.it.take_snapshot();
-  member.it.kill();
-  const std::string path = member.path(".hfs");
-  std::string bytes = member.disk.content(path);
-  bytes[kHeaderBytes + 100] = static_cast<char>(bytes[kHeaderBytes + 100] ^ 1);
-  member.disk.set_content(path, bytes);
-  member.restart();
-  CHECK(member.it.recovered().snapshot_index == LogIndex{20});
-  CHECK(member.it.loaded_snapshot().snapshot_index == LogIndex{10});
-  CHECK(member.it.loaded_snapshot().snapshot_term == Term{1});
-}
-
-// --- retention
-
-TEST_CASE("the log is kept from where somebody needs it", "[storage][peer_snapshot]") {
-  Member member(small_storage(1, FsyncMode::kAlways));  // keeps two
-  const auto grow = [&] {
-    member.it.append(10, 400);
-    member.it.take_snapshot();
-  };
-  member.it.post(KeepLogRequest{LogIndex{4}});
-  for (int i = 0; i < 4; ++i) grow();
-  const LogIndex kept = member.it.snapshots().back().first_log_index;
-  CHECK(kept <= LogIndex{4});
-  member.it.post(KeepLogRequest{LogIndex{25}});
-  grow();
-  CHECK(member.it.snapshots().back().first_log_index > kept);
-  CHECK(member.it.snapshots().back().first_log_index <= LogIndex{25});
-  member.it.post(KeepLogRequest{});  // index 0: all that is left
-  grow();
-  CHECK(member.it.snapshots().back().first_log_index <= LogIndex{25});
-  member.it.post(KeepLogRequest{LogIndex{UINT64_MAX}});
-  grow();
-  CHECK(member.it.snapshots().back().first_log_index > LogIndex{25});
-  CHECK(member.it.snapshots().back().first_log_index <= LogIndex{61});
 }
 
 }  // namespace holdfast::log::test
