@@ -16,7 +16,8 @@ sys.path[:0] = [str(REPOSITORY / "tests" / "cluster"), str(REPOSITORY / "tests" 
 # pylint: disable=wrong-import-position
 from cluster import READY_S, Cluster, Node, free_ports  # noqa: E402
 from harness.resp import Closed, Connection  # noqa: E402
-from servers import BenchError, die_with_parent  # noqa: E402
+from load import die_with_parent  # noqa: E402
+from servers import BenchError  # noqa: E402
 
 MASTER = "bench"
 DOWN_AFTER_MS = 500

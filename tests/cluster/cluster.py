@@ -14,6 +14,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "clients"))  # for programs that are not run by pytest
 
@@ -21,6 +22,7 @@ sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "clients"))  #
 from harness.resp import Closed, Connection, Error  # noqa: E402
 from harness.server import holdfast_binary  # noqa: E402
 from harness.wait import wait_until  # noqa: E402
+from load import die_with_parent  # noqa: E402
 
 # Generous: the sanitized program, three times, with its load, on two busy cores.
 READY_S = 60
@@ -66,7 +68,8 @@ class Node:
         if secret := self.cluster.secret if secret is None else secret:
             env["HOLDFAST_CLUSTER_SECRET"] = secret
         with open(self.log_path(), "wb") as log:
-            self.process = subprocess.Popen(line, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env)
+            self.process = subprocess.Popen(line, stdout=log, stderr=log, stdin=subprocess.DEVNULL, env=env,
+                                            preexec_fn=die_with_parent)
         return self
 
     def alive(self):
@@ -266,6 +269,12 @@ class Cluster:
         return sorted(self.place.glob("*/life-*.log"))
 
 
+def let_pass(seconds):
+    """Where time itself is the condition: how long a process is stopped, or how long nothing must happen."""
+    end = time.monotonic() + seconds
+    wait_until(lambda: time.monotonic() >= end, seconds + 5, step_s=0.05)
+
+
 def free_ports(count):
     """Different ones: all are held until the last is found."""
     probes = [socket.socket() for _ in range(count)]
@@ -278,4 +287,4 @@ def free_ports(count):
             probe.close()
 
 
-__all__ = ["Closed", "Cluster", "Connection", "Error", "Node", "free_ports", "wait_until"]
+__all__ = ["Closed", "Cluster", "Connection", "Error", "Node", "free_ports", "let_pass", "wait_until"]

@@ -20,6 +20,7 @@ Kinds of writers:
 
 import argparse
 import contextlib
+import ctypes
 import json
 import mmap
 import pathlib
@@ -41,6 +42,7 @@ REGISTERS, COUNTERS = 6, 2
 CONNECT_S = 0.3
 TIMEOUT_S = 1.0
 REST_S = 0.005  # between two searches through the list that found no primary
+PR_SET_PDEATHSIG = 1
 COUNTS = struct.Struct("<QQ")  # acknowledged operations, time of the last
 
 
@@ -183,6 +185,11 @@ def main():
 
 # --- the side of the tests
 
+def die_with_parent():
+    """Runs in a child between fork and exec: who is killed hard leaves no process behind."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
 class Load:
     """Use as a context manager: leaving it ends all writers."""
 
@@ -214,7 +221,8 @@ class Load:
                     ",".join(self.addresses), "--out", str(path), "--number", str(number), "--seed", str(self.seed * 1000 + number),
                     "--rate", str(rate), "--timeout", str(timeout_s)]
             with open(f"{path}.log", "wb") as log:
-                self.writers[number] = (subprocess.Popen(line, stdout=log, stderr=log, stdin=subprocess.DEVNULL), path)
+                self.writers[number] = (subprocess.Popen(line, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                                         preexec_fn=die_with_parent), path)
             self.hosts[number] = host
         return list(numbers)
 

@@ -1,10 +1,8 @@
 """A primary that is killed or stopped under load is replaced, nothing that was acknowledged is lost, nothing stale is served."""
 
-import time
-
 import pytest
 
-from cluster import Closed, Error, wait_until
+from cluster import Closed, Error, let_pass, wait_until
 from harness.resp import encode
 from histories import verify
 
@@ -54,9 +52,9 @@ def test_the_last_node_that_is_left_acknowledges_nothing(new_cluster, new_load, 
     wait_until(lambda: not primary.is_primary(), 30, what="the primary without a majority stepped down")
     assert primary.call("ROLE")[0] == b"slave"
     assert primary.call("SET", "k", "v").startswith("READONLY ")
-    _let_pass(0.5)  # what was on its way to a writer has arrived
+    let_pass(0.5)  # what was on its way to a writer has arrived
     before = load.acknowledged()
-    _let_pass(2)
+    let_pass(2)
     assert load.acknowledged() == before
     for replica in cluster.others(primary):
         replica.spawn()
@@ -82,7 +80,7 @@ def test_a_stopped_primary_serves_nothing_stale_when_it_goes_on(new_cluster, new
             writer.send(encode("SET", "register", "stale"))
             both.send(encode("MULTI") + encode("INCR", "counter") + encode("GET", "register") + encode("EXEC"))
             begun = load.acknowledged()
-            _let_pass(STOPPED_S)
+            let_pass(STOPPED_S)
             assert all(now > begun[number] for number, now in load.acknowledged().items())
         finally:
             primary.resume()
@@ -111,12 +109,6 @@ def test_stopped_replicas_are_no_reason_to_change_the_primary(new_cluster, new_l
     figures = verify(cluster, load)
     assert figures["refused"] == figures["unknown"] == 0, figures
     report(figures)
-
-
-def _let_pass(seconds):
-    """Where time itself is the condition: how long a process is stopped, or nothing must happen."""
-    end = time.monotonic() + seconds
-    wait_until(lambda: time.monotonic() >= end, seconds + 5, step_s=0.05)
 
 
 def _answers(connection, count):

@@ -2,7 +2,7 @@
 
 import shutil
 
-from cluster import wait_until
+from cluster import let_pass, wait_until
 
 
 def test_a_first_start_without_bootstrap_waits_and_says_so(new_cluster):
@@ -32,6 +32,7 @@ def test_two_of_three_do_not_begin_a_cluster(new_cluster):
         node.spawn("--set", "cluster.bootstrap=yes")
     for node, other in (cluster.nodes[:2], cluster.nodes[1::-1]):
         cluster.wait(lambda node=node, other=other: _sees(node, other), f"{node} sees {other}")
+    let_pass(2)
     assert not any(node.is_primary() for node in cluster.nodes[:2])
     cluster.nodes[2].spawn("--set", "cluster.bootstrap=yes")
     assert cluster.wait_settled().call("SET", "k", "v") == "OK"
