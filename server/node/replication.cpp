@@ -11,8 +11,6 @@ namespace holdfast::node {
 
 namespace {
 
-constexpr std::size_t kReloadReadBytes = std::size_t{4} << 20;
-
 std::string_view shown(core::Role role) {
   switch (role) {
     case core::Role::kReplica:
