@@ -197,7 +197,7 @@ def test_watch_tells_who_went_and_who_took_over(cluster):
         assert wait_until(lambda: taken.search(said.read_text()), SERVES_S, what="the news of another primary")[1] != str(first)
         assert re.search(rf"^[\d:.]+  n{first} is gone; it was the primary$", said.read_text(), re.M), said.read_text()
         cluster.must("restart", first)
-        back = re.compile(rf"^[\d:.]+  n{first} is (back after .+ and is )?a replica of n\d", re.M)
+        back = re.compile(rf"^[\d:.]+  n{first} (is (back after .+ and is )?|holds everything again and is )a replica of n\d", re.M)
         wait_until(lambda: back.search(said.read_text(), before), SERVES_S, what="the news of its return")
     finally:
         watcher.send_signal(signal.SIGTERM)
