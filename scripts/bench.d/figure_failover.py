@@ -279,7 +279,7 @@ def _full_synchronisation(plan, system):
         replica.kill()
         replica.wipe()
         plan.load_sessions(primary, SESSIONS)
-        floor_ms = _stall_ms(plan, primary, lambda: time.sleep(3))
+        floor_ms = plan.longest_stall_ms(primary, SESSIONS, lambda: time.sleep(3))
         seconds = []
 
         def synchronise():
@@ -291,20 +291,12 @@ def _full_synchronisation(plan, system):
             cluster.wait_settled(deadline_s=180)
             seconds.append(time.monotonic() - begin)
 
-        stall_ms = _stall_ms(plan, primary, synchronise)
+        stall_ms = plan.longest_stall_ms(primary, SESSIONS, synchronise)
         with primary.connect() as connection:
             size = connection.call("DBSIZE")
         if size != SESSIONS:
             raise RuntimeError(f"{system} holds {size} of {SESSIONS} sessions")
         return {"seconds": seconds[0], "stall_ms": stall_ms, "floor_ms": floor_ms}
-
-
-def _stall_ms(plan, server, action):
-    with plan.load.start_probe(server, count=SESSIONS) as probe:
-        time.sleep(0.1)
-        action()
-        time.sleep(0.2)
-    return probe.result["max_ns"] / 1e6
 
 
 def _syncs_summary(syncs):

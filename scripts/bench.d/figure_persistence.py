@@ -96,14 +96,6 @@ def _joined(slices):
     return {"per_s": requests * 1e9 / elapsed_ns, "cpu_us": cpu_ns / requests / 1000}
 
 
-def _probe(plan, server, action):
-    with plan.load.start_probe(server, count=SESSIONS) as probe:
-        time.sleep(0.1)
-        action()
-        time.sleep(0.2)
-    return probe.result["max_ns"] / 1e6
-
-
 def _write_as_much():
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(["dd", "if=/dev/urandom", f"of={folder}/bytes", "bs=1M", f"count={SNAPSHOT_MB}", "oflag=dsync"],
@@ -113,8 +105,8 @@ def _write_as_much():
 def _snapshot_and_restart(plan, name, kind):
     with kind.start(plan.server_core) as server:
         plan.load_sessions(server, SESSIONS)
-        floor_ms = _probe(plan, server, lambda: time.sleep(QUIET_S))
-        disk_floor_ms = _probe(plan, server, _write_as_much)
+        floor_ms = plan.longest_stall_ms(server, SESSIONS, lambda: time.sleep(QUIET_S))
+        disk_floor_ms = plan.longest_stall_ms(server, SESSIONS, _write_as_much)
         with server.connect() as client:
             seconds = {}
 
@@ -124,7 +116,7 @@ def _snapshot_and_restart(plan, name, kind):
                 _until_saved(client)
                 seconds["snapshot"] = time.monotonic() - begin
 
-            stall_ms = _probe(plan, server, save)
+            stall_ms = plan.longest_stall_ms(server, SESSIONS, save)
             rss_before = server.settled_rss_bytes()
             growth = _growth_under_writes(plan, server, client, rss_before)
         snapshot = {"floor_ms": floor_ms, "disk_floor_ms": disk_floor_ms, "stall_ms": stall_ms, "seconds": seconds["snapshot"],

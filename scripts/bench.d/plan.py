@@ -55,3 +55,11 @@ class Plan:
 
     def delete_sessions(self, server, count, first):
         self.load.stream(server, op="del", first=first, count=count, requests=count, clients=4, pipeline=16)
+
+    def longest_stall_ms(self, server, count, action):
+        """Of a GET loop over `count` sessions while `action` runs."""
+        with self.load.start_probe(server, count=count) as probe:
+            time.sleep(0.1)
+            action()
+            time.sleep(0.2)
+        return probe.result["max_ns"] / 1e6

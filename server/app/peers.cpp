@@ -15,15 +15,11 @@ constexpr int kDrainsMax = 16;
 
 transport::PeerNetworkOptions network_options(const config::ClusterOptions& cluster) {
   transport::PeerNetworkOptions options;
-  NodeId self;
-  std::vector<std::string> names;
-  for (const config::ClusterNode& node : cluster.nodes.list) {
-    names.push_back(node.name);
-    if (node.name == cluster.node) self = {names.size()};
+  for (const config::ClusterNode& node : cluster.nodes.list)
     options.addresses.push_back({node.host, static_cast<std::uint16_t>(node.peer_port)});
-  }
   options.membership =
-      transport::make_membership(cluster.name, cluster.id, std::move(names), self, cluster.secret);
+      transport::make_membership(cluster.name, cluster.id, node::member_names(cluster),
+                                 node::replica_config(cluster).self, cluster.secret);
   return options;
 }
 

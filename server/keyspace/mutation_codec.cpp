@@ -381,10 +381,17 @@ struct CheckedApply {
   }
 };
 
+}  // namespace
+
+MutationLimits limits_of(const Keyspace& keyspace) {
+  return {.database_count = static_cast<DatabaseIndex>(keyspace.database_count())};
+}
+
+namespace {
+
 template <typename Bytes>
 Result<std::size_t> apply_all(const Bytes& mutations, Keyspace& keyspace) {
-  MutationDecoder decoder(
-      mutations, {.database_count = static_cast<DatabaseIndex>(keyspace.database_count())});
+  MutationDecoder decoder(mutations, limits_of(keyspace));
   while (decoder.next()) {
     const char* why_not = apply_checked(decoder.mutation(), keyspace);
     if (why_not != nullptr)

@@ -64,6 +64,9 @@ struct MutationLimits {
   std::uint64_t string_bytes_max = (std::uint64_t{1} << 32) - 1;
 };
 
+// What is to be applied to this keyspace.
+MutationLimits limits_of(const Keyspace& keyspace);
+
 // Reads mutations one after the other, from any bytes:
 //
 //   MutationDecoder decoder(entry.payload, limits);

@@ -22,8 +22,8 @@ namespace holdfast::node {
 
 class Loader {
  public:
-  Loader(keyspace::Keyspace& keyspace, keyspace::MutationLimits limits)
-      : keyspace_(keyspace), limits_(limits) {}
+  explicit Loader(keyspace::Keyspace& keyspace)
+      : keyspace_(keyspace), limits_(keyspace::limits_of(keyspace)) {}
 
   void add(log::LoadedBlock block) { blocks_.push_back(std::move(block)); }
   std::size_t blocks_waiting() const { return blocks_.size(); }

@@ -391,7 +391,7 @@ bool Node::background(const TimePoint& sampled, std::size_t units, bool storage_
   carry_out(std::move(outcome));
   if (replication_ != nullptr) {
     more |= replication_->slice(units, now.mono_us);
-    carry_out_replication(now);
+    carry_out_replication();
   }
   more |= digest_slice(units);
   std::size_t expired = 0;
@@ -413,7 +413,7 @@ std::vector<log::Request> Node::end_turn(const TimePoint& sampled) {
   if (stopping_) return std::exchange(last_requests_, {});
   persistence_.seal(now);
   if (replication_ != nullptr) {
-    carry_out_replication(now);
+    carry_out_replication();
     if (!await_replicas_.empty()) answer_waits(now.mono_us);
   }
   return persistence_.take_requests();
@@ -425,7 +425,7 @@ void Node::on_storage(log::StorageEvents events, const log::StorageFigures& figu
   const TimePoint now = command_time(sampled);
   // After the last request nothing new may follow from what storage still has to say.
   carry_out(persistence_.on_events(std::move(events), now));
-  if (replication_ != nullptr) carry_out_replication(now);
+  if (replication_ != nullptr) carry_out_replication();
 }
 
 void Node::stop(const TimePoint& now) {

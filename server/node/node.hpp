@@ -141,7 +141,7 @@ class Node {
   void settle(client::Client& client, const commands::CommandContext& ctx, std::size_t begin,
               bool apart);
   void carry_out(Persistence::Outcome outcome);
-  void carry_out_replication(const TimePoint& now);
+  void carry_out_replication();
   void lose_authority();
   void answer_saves();
   void await(client::Client& client);

@@ -1,20 +1,13 @@
 // Replies that come later than their command: SAVE, WAIT, HOLDFAST DIGEST.
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <iterator>
-#include <limits>
 #include <utility>
 
-#include "server/node/command_nature.hpp"
 #include "server/node/node.hpp"
 
 namespace holdfast::node {
 
 using client::Client;
-using client::Fate;
 using client::ReplyMode;
-using commands::CommandSpec;
 
 void Node::await(Client& client) {
   if (client.awaits_replicas) await_replicas_.push_back(client.id);
@@ -65,14 +58,13 @@ void Node::answer_digests() {
 void Node::answer_saves() {
   state_.clients.for_each([this](Client& client) {
     if (!std::exchange(client.awaits_snapshot, false)) return;
-    state_.effects.resume.push_back(client.id);
-    if (client.reply_mode != ReplyMode::kOn) return;
-    resp::ReplyWriter reply(client.output, client.version);
-    if (state_.persistence.last_snapshot_ok) {
-      reply.ok();
-    } else {
-      reply.error("ERR the snapshot could not be saved, the server's log says why");
-    }
+    answer(client, [&](auto& reply) {
+      if (state_.persistence.last_snapshot_ok) {
+        reply.ok();
+      } else {
+        reply.error("ERR the snapshot could not be saved, the server's log says why");
+      }
+    });
   });
 }
 

@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
-#include <limits>
 #include <utility>
 
 #include "server/node/command_nature.hpp"
@@ -14,7 +12,6 @@ namespace holdfast::node {
 
 using client::Client;
 using client::Fate;
-using client::ReplyMode;
 using commands::CommandSpec;
 
 namespace {
@@ -92,7 +89,7 @@ bool Node::begin_farewell(const TimePoint& now, std::int64_t bound_ms) {
          replication_->begin_farewell(core::milliseconds(bound_ms), {now.mono_us});
 }
 
-void Node::carry_out_replication(const TimePoint& now) {
+void Node::carry_out_replication() {
   Replication::Outcome outcome = replication_->take_outcome();
   Persistence::Outcome rest;
   rest.log = std::move(outcome.log);
@@ -113,7 +110,6 @@ void Node::carry_out_replication(const TimePoint& now) {
     state_.clients.for_each(
         [](Client& client) { client.transaction.dirty |= !client.watched.empty(); });
   }
-  (void)now;
 }
 
 // What is under way may or may not last; as after a crash, connections end and drivers look for the

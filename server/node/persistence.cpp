@@ -188,9 +188,7 @@ void Persistence::on(log::Recovered event, const TimePoint& now, Outcome& outcom
   }
   outcome.time = event.last_time;
   state_.persistence.loading_bytes = event.bytes_to_load;
-  keyspace::MutationLimits limits;
-  limits.database_count = static_cast<keyspace::DatabaseIndex>(state_.keyspace.database_count());
-  loader_.emplace(state_.keyspace, limits);
+  loader_.emplace(state_.keyspace);
   state_.keyspace.begin_entry(LogIndex{0}, static_cast<std::uint32_t>(now.unix_ms / 1000));
   ask_for_blocks();
   outcome.log.push_back({event.is_new ? "data folder is empty: starting without data"

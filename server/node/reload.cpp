@@ -12,10 +12,10 @@ constexpr std::size_t kBlocksAhead = 64;
 constexpr MonoUs kRetryUs = 100'000;
 }  // namespace
 
-Reload::Reload(keyspace::Keyspace& keyspace, keyspace::MutationLimits limits, LogIndex snapshot,
-               Term snapshot_term, LogIndex until, std::uint64_t number)
+Reload::Reload(keyspace::Keyspace& keyspace, LogIndex snapshot, Term snapshot_term, LogIndex until,
+               std::uint64_t number)
     : keyspace_(keyspace),
-      loader_(keyspace, limits),
+      loader_(keyspace),
       snapshot_(snapshot),
       snapshot_term_(snapshot_term),
       until_(until),

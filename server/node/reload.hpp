@@ -29,8 +29,8 @@ class Reload {
 
   // Empties the keyspace. `snapshot`: which one to begin with (0: the newest). `number` is this
   // reload's own, from kNumbersFrom on.
-  Reload(keyspace::Keyspace& keyspace, keyspace::MutationLimits limits, LogIndex snapshot,
-         Term snapshot_term, LogIndex until, std::uint64_t number);
+  Reload(keyspace::Keyspace& keyspace, LogIndex snapshot, Term snapshot_term, LogIndex until,
+         std::uint64_t number);
 
   std::uint64_t number() const { return number_; }
   LogIndex until() const { return until_; }

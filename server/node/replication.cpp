@@ -59,12 +59,6 @@ Replication::Replication(commands::ServerState& state)
   state_.takes_entries = false;
 }
 
-keyspace::MutationLimits Replication::limits() const {
-  keyspace::MutationLimits limits;
-  limits.database_count = static_cast<keyspace::DatabaseIndex>(state_.keyspace.database_count());
-  return limits;
-}
-
 void Replication::begin(core::Start start) {
   HF_CHECK(!replica_);
   applied_ = start.applied;
@@ -288,7 +282,7 @@ void Replication::begin_reload(LogIndex snapshot, Term term, LogIndex until) {
   state_.persistence.loading_bytes_done = 0;
   applied_ = until;
   state_.journal.continue_from(until);
-  reload_ = std::make_unique<Reload>(state_.keyspace, limits(), snapshot, term, until,
+  reload_ = std::make_unique<Reload>(state_.keyspace, snapshot, term, until,
                                      Reload::kNumbersFrom + ++reloads_);
 }
 

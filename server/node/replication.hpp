@@ -116,7 +116,6 @@ class Replication : public commands::Cluster {
   void begin_reload(LogIndex snapshot, Term term, LogIndex until);
   void end_reload();
   void ask_for_reload(MonoUs now);
-  keyspace::MutationLimits limits() const;
 
   commands::ServerState& state_;
   std::optional<core::Replica> replica_;

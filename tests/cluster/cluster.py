@@ -19,6 +19,7 @@ import time
 sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "clients"))  # for programs that are not run by pytest
 
 # pylint: disable=wrong-import-position
+from harness.lives import Lives  # noqa: E402
 from harness.resp import Closed, Connection, Error  # noqa: E402
 from harness.server import holdfast_binary  # noqa: E402
 from harness.wait import wait_until  # noqa: E402
@@ -32,7 +33,7 @@ SECRET = "5ec2e7" * 10
 PORT, PEER_PORT = 6379, 7379  # of hosts in namespaces
 
 
-class Node:
+class Node(Lives):
     def __init__(self, cluster, name, host, port, peer_port):
         self.cluster = cluster
         self.name = name
@@ -114,17 +115,6 @@ class Node:
                 shutil.rmtree(path)
             else:
                 path.unlink()
-
-    # --- what it says
-
-    def log_path(self):
-        return self.place / f"life-{self.lives}.log"
-
-    def log(self):
-        return self.log_path().read_text(errors="replace") if self.log_path().exists() else ""
-
-    def wait_log(self, text, deadline_s=30):
-        wait_until(lambda: text in self.log(), deadline_s, what=f"'{text}' in the log of {self}")
 
     # --- talk
 

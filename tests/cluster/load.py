@@ -41,7 +41,9 @@ from harness.wait import wait_until  # noqa: E402
 REGISTERS, COUNTERS = 6, 2
 CONNECT_S = 0.3
 TIMEOUT_S = 1.0
+SEARCH_S = 3600  # a whole run is shorter
 REST_S = 0.005  # between two searches through the list that found no primary
+PACE_S = 0.0005
 PR_SET_PDEATHSIG = 1
 COUNTS = struct.Struct("<QQ")  # acknowledged operations, time of the last
 
@@ -60,17 +62,20 @@ class Searcher:
 
     def ready(self):
         """A connection to a primary, new or at hand; None if the end came first."""
-        while not self.ended():
-            if self.connection is not None and not self._closed():
-                return self.connection
-            self.drop()
-            for _ in self.addresses:
-                self.connection = self._try(self.addresses[self.at])
-                if self.connection is not None:
-                    return self.connection
-                self.at = (self.at + 1) % len(self.addresses)
-            time.sleep(REST_S)
-        return None
+        if self.connection is not None and not self._closed():
+            return self.connection
+        self.drop()
+        wait_until(lambda: self.ended() or self._search(), SEARCH_S, step_s=REST_S, what="the end, or a primary")
+        return self.connection
+
+    def _search(self):
+        """Once through the list."""
+        for _ in self.addresses:
+            self.connection = self._try(self.addresses[self.at])
+            if self.connection is not None:
+                return True
+            self.at = (self.at + 1) % len(self.addresses)
+        return False
 
     def drop(self):
         if self.connection is not None:
@@ -112,7 +117,8 @@ class Writer:
             acknowledged = 0
             while not self.ended():
                 due_ns = max(due_ns + period_ns, time.monotonic_ns() - 1e8)
-                time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+                if time.monotonic_ns() < due_ns:
+                    wait_until(lambda due_ns=due_ns: time.monotonic_ns() >= due_ns, SEARCH_S, step_s=PACE_S)
                 connection = self.searcher.ready()
                 if connection is None:
                     return

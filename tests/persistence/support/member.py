@@ -9,6 +9,7 @@ import pathlib
 import signal
 import subprocess
 
+from harness.lives import Lives
 from harness.resp import Connection, Error
 from harness.server import free_port, holdfast_binary
 from harness.wait import wait_until
@@ -18,7 +19,7 @@ READY_S = 60
 END_S = 60
 
 
-class Member:
+class Member(Lives):
     def __init__(self, place, *words):
         """`place` gets the data folder `data` and the logs; `words` are added to every command line."""
         self.place = pathlib.Path(place)
@@ -115,17 +116,6 @@ class Member:
         self.spawn(*words, **how)
         status = self.wait_end()
         return status, self.log()
-
-    # --- what it says
-
-    def log_path(self):
-        return self.place / f"life-{self.lives}.log"
-
-    def log(self):
-        return self.log_path().read_text(errors="replace") if self.log_path().exists() else ""
-
-    def wait_log(self, text, deadline_s=30):
-        wait_until(lambda: text in self.log(), deadline_s, what=f"'{text}' in the log of {self}")
 
     # --- talk
 

@@ -219,6 +219,32 @@ TEST_CASE("keys expire on all members, by the primary's decision", "[cluster]") 
     CHECK(cluster.digest(i).find("\"keys\":0") != std::string::npos);
 }
 
+TEST_CASE(
+    "with failover unilateral both of two serve while they are apart, and one side's writes are "
+    "lost",
+    "[cluster]") {
+  config::Options options;
+  options.cluster.failover = config::Failover::kUnilateral;
+  ClusterHarness cluster(2, options);
+  const std::size_t first = cluster.primary().value();
+  const std::size_t second = other_than(first);
+  REQUIRE(cluster.call(first, {"SET", "k", "both"}) == kOk);
+  cluster.advance_ms(50);
+  cluster.cut(first, second);
+  cluster.advance_ms(2000);
+  CHECK(cluster.role(first) == "master");
+  CHECK(cluster.role(second) == "master");
+  CHECK(cluster.call(first, {"SET", "first", "v"}) == kOk);
+  CHECK(cluster.call(second, {"SET", "second", "v"}) == kOk);
+  cluster.mend(first, second);
+  cluster.advance_ms(3000);
+  const std::size_t left = cluster.primary().value();
+  CHECK(cluster.role(other_than(left)) == "replica");
+  CHECK(cluster.digest(0) == cluster.digest(1));
+  CHECK(cluster.call(left, {"GET", "k"}) == bulk("both"));
+  CHECK(cluster.call(left, {"EXISTS", "first", "second"}) == ":1\r\n");
+}
+
 TEST_CASE("one member alone is a cluster too", "[cluster]") {
   ClusterHarness cluster(1);
   REQUIRE(cluster.primary() == 0);
