@@ -126,6 +126,7 @@ class Encoder {
   void fields(const SnapshotChunk& m) {
     id(m.snapshot.index);
     id(m.snapshot.term);
+    i64(m.time);
     varint(m.offset);
     flag(m.is_last);
     rope(m.bytes);
@@ -257,6 +258,7 @@ class Decoder {
   void fields(SnapshotChunk& m) {
     id(m.snapshot.index);
     id(m.snapshot.term);
+    m.time = in_.i64();
     m.offset = in_.varint();
     number(m.is_last, 1);
     rope(m.bytes, kPayloadBytesMax);

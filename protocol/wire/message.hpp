@@ -149,6 +149,7 @@ struct SnapshotId {
 
 struct SnapshotChunk {
   SnapshotId snapshot;
+  UnixMs time = 0;  // of the last entry in it
   std::uint64_t offset = 0;
   bool is_last = false;
   Rope bytes;

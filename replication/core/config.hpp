@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/ids.hpp"
+#include "base/planted_fault.hpp"
 #include "replication/core/time.hpp"
 
 namespace holdfast::core {
@@ -20,53 +21,11 @@ enum class Failover : std::uint8_t {
   kUnilateral,  // two members alone: promotion on heartbeat loss, which may lose writes
 };
 
-#ifdef HOLDFAST_SIM_BUGS
-// Planted faults, compiled only into the simulator: it must find each of them.
-enum class Bug : std::uint8_t {
-  kNone,
-  kAcknowledgeBeforePersist,
-  kPersistedByIndex,
-  kSkipNoOp,
-  kVoteTwice,
-  kIgnorePromise,
-  kBreakPromiseByCandidacy,
-  kForgetPromiseOnRestart,
-  kKeptVoteUnjudged,
-  kLeaseByTickTime,
-  kReadWithoutLease,
-  kRecoveringVotes,
-  kLoseRecoveringMark,
-  kCountWipedVote,
-  kCommitOldTerms,
-  kApplyBeforeCommit,
-  kInstallBeyondCommit,
-  kApplyHalfEntry,
-  kForgetTruncation,
-  kReleaseByOldHandOver,
-};
-#define HF_BUG(config, name) ((config).bug == ::holdfast::core::Bug::name)
-#else
-#define HF_BUG(config, name) false
-#endif
-
 inline constexpr Duration kLeaseMax = milliseconds(10'000);
 inline constexpr std::size_t kMembersMax = 15;
 
-struct Config {
-  NodeId self;
-  std::vector<NodeId> members;  // ascending, self among them
-
-  Duration heartbeat = milliseconds(25);
-  Duration lease = milliseconds(100);
-  Duration election_timeout = milliseconds(300);  // of silence; randomised up to 1.5 times
-  Duration busy_limit = milliseconds(5'000);
-  Duration recovery_wait = milliseconds(30'000);
-  // By how much the clocks of two members may run apart, in millionths. A lease is shortened by it.
-  std::int64_t clock_drift_ppm = 10'000;
-  Failover failover = Failover::kQuorum;
-  // Members whose disks are all empty may begin a new cluster together.
-  bool bootstrap = false;
-
+// What no operator sets, and simulations make small.
+struct Tuning {
   // Entries kept in memory for peers that are a little behind. More are kept while they are not
   // yet persisted and committed.
   std::size_t backlog_bytes = std::size_t{32} << 20;
@@ -80,6 +39,22 @@ struct Config {
 #ifdef HOLDFAST_SIM_BUGS
   Bug bug = Bug::kNone;
 #endif
+};
+
+struct Config : Tuning {
+  NodeId self;
+  std::vector<NodeId> members;  // ascending, self among them
+
+  Duration heartbeat = milliseconds(25);
+  Duration lease = milliseconds(100);
+  Duration election_timeout = milliseconds(300);  // of silence; randomised up to 1.5 times
+  Duration busy_limit = milliseconds(5'000);
+  Duration recovery_wait = milliseconds(30'000);
+  // By how much the clocks of two members may run apart, in millionths. A lease is shortened by it.
+  std::int64_t clock_drift_ppm = 10'000;
+  Failover failover = Failover::kQuorum;
+  // Members whose disks are all empty may begin a new cluster together.
+  bool bootstrap = false;
 };
 
 // What is wrong with it, or nothing.

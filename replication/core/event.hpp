@@ -77,6 +77,7 @@ struct LogTrimmed {
 struct SnapshotRead {
   NodeId peer;
   wire::SnapshotId snapshot;
+  UnixMs time = 0;  // of the last entry in it
   std::uint64_t offset = 0;
   Rope bytes;
   bool is_last = false;

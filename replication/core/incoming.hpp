@@ -25,6 +25,7 @@ struct EntryAssembly {
 
 struct IncomingSnapshot {
   wire::SnapshotId id;
+  UnixMs time = 0;  // of the last entry in it
   std::uint64_t received_bytes = 0;
   bool is_complete = false;
 };

@@ -56,7 +56,7 @@ Replica::Replica(Config config, Start start)
     peer.id = member;
     peers_.push_back(peer);
   }
-  if (!start.tail.empty()) last_entry_time_ = start.tail.back().time;
+  last_entry_time_ = start.last_time;
   // The process before this one may have promised as much a moment ago.
   if (!HF_BUG(config_, kForgetPromiseOnRestart)) {
     promise_.not_before(started_ + milliseconds(static_cast<std::int64_t>(record_.promise_ms_max)));

@@ -66,7 +66,8 @@ void Replica::on_snapshot_read(const SnapshotRead& read) {
   snapshot.moved_at = awake_.now();
   snapshot.sent_bytes += read.bytes.size();
   snapshot.is_all_sent = read.is_last;
-  send(read.peer, wire::SnapshotChunk{read.snapshot, read.offset, read.is_last, read.bytes});
+  send(read.peer,
+       wire::SnapshotChunk{read.snapshot, read.time, read.offset, read.is_last, read.bytes});
 }
 
 void Replica::on_snapshot_unavailable(NodeId id) {
@@ -100,6 +101,7 @@ void Replica::on_snapshot_chunk(NodeId from, const wire::SnapshotChunk& chunk) {
     if (chunk.offset != 0) return send(from, wire::SnapshotReply{chunk.snapshot, 0, false});
     incoming_.emplace();
     incoming_->id = chunk.snapshot;
+    incoming_->time = chunk.time;
   }
   if (chunk.offset == incoming_->received_bytes && !incoming_->is_complete) {
     out_->store_snapshot.push_back({chunk.snapshot, chunk.offset, chunk.bytes, chunk.is_last});
@@ -119,6 +121,7 @@ void Replica::try_install() {
     drop_incoming();
     return send(primary_, wire::SnapshotReply{id, 0, true});
   }
+  last_entry_time_ = std::max(last_entry_time_, incoming_->time);
   incoming_.reset();
   out_->writes.push_back({++writes_, id, {}, {}});
   out_->install_snapshot = id;

@@ -29,6 +29,7 @@ struct Start {
   wire::SnapshotId snapshot;  // the newest valid one; index 0: none
   std::vector<TermRun> runs;  // of the entries behind the snapshot
   LogIndex last_index;        // of the log; the snapshot's if there are no entries behind it
+  UnixMs last_time = 0;       // the same
   // The last entries of the log, if the owner has them at hand: contiguous, ending at last_index.
   std::vector<log::Entry> tail;
   // What the owner has applied: snapshot.index. A member that is alone may have applied the whole

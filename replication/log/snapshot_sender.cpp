@@ -24,7 +24,7 @@ Result<SnapshotSender::Stream*> SnapshotSender::stream_of(const ReadSnapshotRequ
   LogIndex index = request.index;
   if (index.value == 0 || !store_.has(index, request.term)) {
     const auto newest = store_.newest();
-    if (!newest) return fail("there is no snapshot");
+    if (!newest || newest->index.value == 0) return fail("there is no snapshot");  // 0: of nothing
     index = newest->index;
   }
   streams_.erase(request.reader);
@@ -53,6 +53,7 @@ std::optional<SnapshotPart> SnapshotSender::read(const ReadSnapshotRequest& requ
   const std::uint64_t offset = is_wanted ? request.offset : 0;
   answer.index = stream.index();
   answer.term = stream.term();
+  answer.time = stream.time();
   answer.offset = offset;
   const auto on_error = [&](std::string error) {
     if (!stream.has_failed()) damaged = stream.index();

@@ -74,6 +74,7 @@ class SnapshotStreamEncoder {
 
   LogIndex index() const { return reader_->header().index; }
   Term term() const { return reader_->header().term; }
+  UnixMs time() const { return reader_->header().time; }
   std::uint64_t offset() const { return offset_; }  // of the next byte
   bool is_at_end() const { return has_ended_ && pieces_.empty(); }
 

@@ -142,7 +142,7 @@ void Storage::Impl::end(StorageEvents& out) {
     queue->clear();
   }
   waiting_bytes = 0;
-  install_barriers.clear();
+  barriers.clear();
   installation.reset();
   loader = nullptr;
   writer = nullptr;
@@ -186,8 +186,9 @@ void Storage::Impl::take(Request request, MonoUs now, StorageEvents& out) {
     patient.push_back(std::move(request));
     return;
   }
-  if (std::holds_alternative<InstallSnapshotRequest>(request))
-    install_barriers.push_back(patient_taken);
+  if (std::holds_alternative<InstallSnapshotRequest>(request) ||
+      std::holds_alternative<TruncateRequest>(request))
+    barriers.push_back(patient_taken);
   orders.push_back(std::move(request));
 }
 
@@ -231,6 +232,7 @@ bool Storage::Impl::truncate(const TruncateRequest& request, MonoUs now, Storage
   if (is_failed) return false;
   bool is_forgotten = false;
   check(writer->truncate(request, is_forgotten, out), now, out);
+  if (is_forgotten) barriers.pop_front();
   return is_forgotten;
 }
 

@@ -21,7 +21,7 @@
 // their order. Snapshot and read requests wait behind them and are carried out by `poll`, one a
 // call and in their own order (`next_due` is then in the past), so that appends go between the
 // blocks of a snapshot. A truncation, an installation, new keys and the end let those that came
-// before go first; what came behind an installation waits for it.
+// before go first; what came behind a truncation or an installation waits for it.
 //
 // Failure: when a write or sync fails, `Failed` says so once, nothing is persisted any more, and
 // storage tries again by itself (poll) until `Healthy`: all that was not synced is then written
@@ -236,6 +236,7 @@ struct SnapshotPart {
   std::uint64_t reader = 0;
   LogIndex index;
   Term term;
+  UnixMs time = 0;
   std::uint64_t offset = 0;
   Rope bytes;
   bool is_last = false;

@@ -64,8 +64,7 @@ struct Storage::Impl {
 
   // --- requests that wait
   bool may_run_patient() const {
-    return !patient.empty() &&
-           (install_barriers.empty() || patient_done < install_barriers.front());
+    return !patient.empty() && (barriers.empty() || patient_done < barriers.front());
   }
   void run_patient(MonoUs now, StorageEvents& out);
   void begin_snapshot(const BeginSnapshotRequest& request, StorageEvents& out);
@@ -112,8 +111,9 @@ struct Storage::Impl {
   std::deque<Request> patient;  // behind them, one a poll
   std::uint64_t patient_taken = 0;
   std::uint64_t patient_done = 0;
-  // Of the installations among the orders, in their order: how many patient requests go first.
-  std::deque<std::uint64_t> install_barriers;
+  // Of the truncations and installations among the orders, in their order: how many patient
+  // requests go first.
+  std::deque<std::uint64_t> barriers;
   // The installation that was begun, and what is to be done next of it. Each step may be repeated.
   struct Installation {
     enum class Step { kLook, kAdopt, kReset, kRemoveOthers, kEndVoiding };

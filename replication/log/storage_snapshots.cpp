@@ -225,7 +225,7 @@ bool Storage::Impl::install_snapshot(const InstallSnapshotRequest& request, Mono
   }
   if (!check(go_on_installing(out), now, out)) return false;
   installation.reset();
-  install_barriers.pop_front();
+  barriers.pop_front();
   writer->took(request.write, out);
   return true;
 }

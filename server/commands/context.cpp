@@ -23,10 +23,16 @@ keyspace::Lookup CommandContext::peek(keyspace::DatabaseIndex database, std::str
   keyspace::Lookup lookup = server_.keyspace.find(database, key);
   depends_on(server_.keyspace.last_write(lookup.where.hash));
   if (lookup && keyspace::is_expired(lookup.expire_at, now_.unix_ms)) [[unlikely]] {
-    // While the log cannot be written nothing can be deleted, and no next primary could bring the
-    // key back either: it is only passed over.
+    // While the log cannot be written nothing can be deleted. A lone node only passes over the key.
+    // A member of a cluster cannot answer: a next primary, whose clock is slower, could bring the
+    // key back. So the reply depends on an entry that is not there.
     // Nor on a replica, whose primary will delete it.
-    if (!server_.persistence.disk_error.empty() || !server_.takes_entries) return {};
+    if (!server_.persistence.disk_error.empty() || !server_.takes_entries) {
+      if (server_.cluster != nullptr && !server_.persistence.disk_error.empty())
+        depends_on({server_.journal.last_index().value + 1});
+      return {};
+    }
+    if (HF_BUG(server_, kReadOverdueUndeleted)) return {};
     emit(keyspace::Delete{database, key, keyspace::DeleteReason::kExpired}, &lookup);
     ++server_.statistics.expired_keys;
     return server_.keyspace.find(database, key);

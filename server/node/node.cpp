@@ -59,14 +59,17 @@ bool looks_like_http(std::string_view name) {
 }  // namespace
 
 Node::Node(config::Options options, std::uint64_t seed, std::string run_id,
-           const TimePoint& started, commands::Host& host)
+           const TimePoint& started, commands::Host& host, const core::Tuning& tuning)
     : state_(std::move(options), seed, std::move(run_id), started, host),
       replication_(state_.options.cluster.nodes.list.empty()
                        ? nullptr
-                       : std::make_unique<Replication>(state_)),
+                       : std::make_unique<Replication>(state_, tuning)),
       persistence_(state_, replication_.get()),
       newest_(started) {
   state_.cluster = replication_.get();
+#ifdef HOLDFAST_SIM_BUGS
+  state_.bug = tuning.bug;
+#endif
 }
 
 Node::~Node() = default;
@@ -333,7 +336,7 @@ void Node::run(Client& client, const CommandSpec& spec, resp::Arguments argument
 // What the reply depends on decides when it leaves. `apart`: it lies in a buffer of its own.
 void Node::settle(Client& client, const CommandContext& ctx, std::size_t begin, bool apart) {
   const LogIndex own = ctx.mutations_emitted() > 0 ? state_.journal.last_index() : LogIndex{0};
-  const LogIndex index = std::max(own, ctx.dependency());
+  const LogIndex index = HF_BUG(state_, kReadUncommitted) ? own : std::max(own, ctx.dependency());
   if (own.value != 0) client.last_write = own;
   const bool waits = index > committed();
   if (apart && waits && !state_.persistence.disk_error.empty()) {
@@ -385,6 +388,7 @@ bool Node::background(const TimePoint& sampled, std::size_t units, bool storage_
   const TimePoint now = command_time(sampled);
   update_rates(now);
   if (stopping_) return false;
+  if (replication_ != nullptr) carry_out_replication();  // of what commands asked for
   Persistence::Outcome outcome;
   bool more = persistence_.slice(now, units, storage_pressed, outcome);
   more |= persistence_.drop_spent(units);

@@ -51,7 +51,7 @@ class Node {
  public:
   // `seed` feeds hashes and random choices; `run_id` has 40 hex digits.
   Node(config::Options options, std::uint64_t seed, std::string run_id, const TimePoint& started,
-       commands::Host& host);
+       commands::Host& host, const core::Tuning& tuning = {});
   ~Node();
 
   // The reference lives until disconnect.
@@ -78,6 +78,10 @@ class Node {
 
   // --- a member of a cluster; `now` was sampled after what is told had been read
   bool is_member() const { return replication_ != nullptr; }
+  // To look at; null on a lone node, and while loading.
+  const core::Replica* replica() const {
+    return replication_ == nullptr ? nullptr : replication_->replica();
+  }
   void on_peer_connected(NodeId peer, core::MonoTime now);
   void on_peer_lost(NodeId peer, core::MonoTime now);
   void on_peer_message(NodeId peer, wire::Message message, core::MonoTime now);
@@ -141,6 +145,7 @@ class Node {
   void settle(client::Client& client, const commands::CommandContext& ctx, std::size_t begin,
               bool apart);
   void carry_out(Persistence::Outcome outcome);
+  void tell_replica(core::Happening what, core::MonoTime now);
   void carry_out_replication();
   void lose_authority();
   void answer_saves();

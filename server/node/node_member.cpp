@@ -49,25 +49,32 @@ bool Node::refused_for_role(Client& client, const CommandSpec& spec) {
   return true;
 }
 
+// What it decides is carried out before it hears of anything else: soon others' entries may be
+// committed at the places of those that are void now.
+void Node::tell_replica(core::Happening what, core::MonoTime now) {
+  replication_->step(std::move(what), now);
+  carry_out_replication();
+}
+
 void Node::on_peer_connected(NodeId peer, core::MonoTime now) {
   if (stopping_) return;
-  replication_->step(core::PeerConnected{peer}, now);
+  tell_replica(core::PeerConnected{peer}, now);
 }
 
 void Node::on_peer_lost(NodeId peer, core::MonoTime now) {
   if (stopping_) return;
-  replication_->step(core::PeerLost{peer}, now);
+  tell_replica(core::PeerLost{peer}, now);
 }
 
 void Node::on_peer_message(NodeId peer, wire::Message message, core::MonoTime now) {
   if (stopping_) return;
-  replication_->step(core::Received{peer, std::move(message)}, now);
+  tell_replica(core::Received{peer, std::move(message)}, now);
 }
 
 void Node::tick(const TimePoint& now) {
   last_tick_us_ = now.mono_us;
   if (stopping_) return;
-  replication_->step(core::Tick{}, {now.mono_us});
+  tell_replica(core::Tick{}, {now.mono_us});
 }
 
 MonoUs Node::next_tick() const {

@@ -173,6 +173,7 @@ void Persistence::on(log::Recovered event, const TimePoint& now, Outcome& outcom
     start_.record.members = member_names(cluster);
     start_.record.cluster_id = cluster_identity(cluster);
     start_.last_index = event.last_index;
+    start_.last_time = event.last_time;
     start_.tail_in_doubt = event.tail_in_doubt;
     start_.log_is_missing = event.log_is_missing;
   }
@@ -234,6 +235,7 @@ void Persistence::note_entries(std::vector<log::Entry> entries) {
 
 void Persistence::on(log::Loaded event, const TimePoint&, Outcome&) {
   all_read_ = true;
+  newest_snapshot_ = event.snapshot_index;
   if (replication_ == nullptr || !state_.persistence.loading || replication_->has_begun()) return;
   start_.snapshot = {event.snapshot_index, event.snapshot_term};
 }
@@ -380,7 +382,9 @@ bool Persistence::snapshot_is_due(const TimePoint& now) const {
   if (shown.snapshot_wanted) return true;
   if (now.mono_us < snapshot_not_before_us_) return false;
   const config::PersistenceOptions& options = state_.options.persistence;
-  if (options.snapshot_log_bytes > 0 && log_bytes_since_snapshot_ >= options.snapshot_log_bytes)
+  // A member's log may have grown by what is not committed yet: a snapshot would say nothing new.
+  if (options.snapshot_log_bytes > 0 && log_bytes_since_snapshot_ >= options.snapshot_log_bytes &&
+      state_.journal.last_index() > newest_snapshot_)
     return true;
   const std::uint64_t changes = state_.journal.mutation_count() - shown.mutations_at_last_snapshot;
   if (changes == 0) return false;
@@ -463,6 +467,7 @@ void Persistence::on(log::SnapshotDone event, const TimePoint& now, Outcome& out
   ++shown.snapshots;
   snapshot_ended_us_ = now.mono_us;
   phase_ = Phase::kNone;
+  newest_snapshot_ = event.index;
   outcome.snapshot_ended = true;
   outcome.log.push_back(
       {fmt::format("snapshot saved index={} records={} bytes={} ms={}", event.index.value,

@@ -134,6 +134,8 @@ class Persistence {
   std::size_t tail_bytes_ = 0;  // of start_.tail
   std::size_t blocks_asked_ = 0;
 
+  LogIndex newest_snapshot_;  // that was loaded or saved
+
   // While a snapshot is taken:
   enum class Phase { kNone, kWalking, kAwaitsCommit, kFinishing };
   Phase phase_ = Phase::kNone;

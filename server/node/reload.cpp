@@ -55,6 +55,7 @@ void Reload::on(log::SnapshotPart part) {
     return;
   }
   reading_ = got;
+  snapshot_time_ = part.time;
   offset_ += part.bytes.size();
   bytes_ += part.bytes.size();
   const bool is_last = part.is_last;

@@ -43,6 +43,8 @@ class Reload {
   // Not empty: it cannot go on, and why.
   const std::string& error() const { return error_; }
   std::uint64_t bytes_loaded() const { return bytes_; }
+  // Of the last entry in the snapshot; 0: there is none.
+  UnixMs snapshot_time() const { return snapshot_time_; }
 
  private:
   enum class Phase { kSnapshot, kEntries };
@@ -59,6 +61,7 @@ class Reload {
   MonoUs not_before_ = 0;
   log::SnapshotStreamDecoder decoder_;
   wire::SnapshotId reading_;
+  UnixMs snapshot_time_ = 0;
   std::uint64_t offset_ = 0;
   LogIndex next_;  // entry to be read
   std::uint64_t bytes_ = 0;

@@ -25,8 +25,9 @@ std::string_view shown(core::Role role) {
 
 }  // namespace
 
-core::Config replica_config(const config::ClusterOptions& cluster) {
+core::Config replica_config(const config::ClusterOptions& cluster, const core::Tuning& tuning) {
   core::Config config;
+  static_cast<core::Tuning&>(config) = tuning;
   for (std::size_t i = 0; i < cluster.nodes.list.size(); ++i) {
     config.members.push_back(NodeId{i + 1});
     if (cluster.nodes.list[i].name == cluster.node) config.self = NodeId{i + 1};
@@ -52,8 +53,9 @@ std::string cluster_identity(const config::ClusterOptions& cluster) {
   return cluster.id.empty() ? cluster.name : cluster.name + "/" + cluster.id;
 }
 
-Replication::Replication(commands::ServerState& state)
+Replication::Replication(commands::ServerState& state, const core::Tuning& tuning)
     : state_(state),
+      tuning_(tuning),
       connected_(state.options.cluster.nodes.list.size()),
       heard_(state.options.cluster.nodes.list.size(), state.started.mono_us) {
   state_.takes_entries = false;
@@ -62,10 +64,10 @@ Replication::Replication(commands::ServerState& state)
 void Replication::begin(core::Start start) {
   HF_CHECK(!replica_);
   applied_ = start.applied;
-  last_time_ = start.tail.empty() ? 0 : start.tail.back().time;
+  last_time_ = start.last_time;
   state_.journal.continue_from(applied_);
   const core::MonoTime now = start.now;
-  replica_.emplace(replica_config(state_.options.cluster), std::move(start));
+  replica_.emplace(replica_config(state_.options.cluster, tuning_), std::move(start));
   step(core::Tick{}, now);
   for (std::size_t i = 0; i < connected_.size(); ++i)
     if (connected_[i]) step(core::PeerConnected{NodeId{i + 1}}, now);
@@ -137,10 +139,13 @@ void Replication::on_snapshot_part(log::SnapshotPart part, core::MonoTime now) {
     outcome_.log.push_back({fmt::format("member {} needs a snapshot: {}", peer.value, part.error)});
     return step(core::SnapshotUnavailable{peer}, now);
   }
-  step(
-      core::SnapshotRead{
-          peer, {part.index, part.term}, part.offset, std::move(part.bytes), part.is_last},
-      now);
+  step(core::SnapshotRead{peer,
+                          {part.index, part.term},
+                          part.time,
+                          part.offset,
+                          std::move(part.bytes),
+                          part.is_last},
+       now);
 }
 
 void Replication::on_log_trimmed(LogIndex first, core::MonoTime now) {
@@ -314,6 +319,8 @@ bool Replication::slice(std::size_t units, MonoUs now) {
 
 void Replication::end_reload() {
   requests_.emplace_back(log::EndSnapshotReadRequest{reload_->number()});
+  last_time_ = std::max(last_time_, reload_->snapshot_time());
+  outcome_.time = std::max(outcome_.time, last_time_);
   reload_ = nullptr;
   state_.persistence.loading = false;
   outcome_.log.push_back({fmt::format("reloaded last_index={}", applied_.value)});

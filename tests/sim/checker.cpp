@@ -53,6 +53,13 @@ void Checker::on_state(std::size_t node, LogIndex index, std::uint64_t digest) {
                      index.value));
 }
 
+void Checker::on_data(std::size_t node, LogIndex index, Term term, std::uint64_t digest) {
+  const auto [at, is_new] = data_.try_emplace({index, term}, digest);
+  if (!is_new && at->second != digest)
+    fail(fmt::format("equal index, equal digest: node {} differs at index {} of term {}", node + 1,
+                     index.value, term.value));
+}
+
 void Checker::on_acknowledged(LogIndex index, std::uint64_t entry_hash) {
   ++acknowledged_count_;
   const EntryFact* entry = committed(index);
@@ -78,20 +85,21 @@ void Checker::on_read(std::size_t node, LogIndex version, Shown when_asked) {
   shown_ = std::max(shown_, version);
 }
 
-void Checker::on_generation(std::size_t node, bool may_lose, LogIndex first,
-                            const std::vector<EntryFact>& log) {
+LogIndex Checker::on_generation(std::size_t node, bool may_lose, LogIndex first,
+                                const std::vector<EntryFact>& log) {
   if (!may_lose)
-    return fail(fmt::format("node {} begins a new generation while a majority can claim its data",
-                            node + 1));
+    fail(fmt::format("node {} begins a new generation while a majority can claim its data",
+                     node + 1));
   std::size_t agreed = first.value - 1;
   while (agreed < committed_.size() && agreed + 1 - first.value < log.size() &&
          committed_[agreed] == log[agreed + 1 - first.value])
     ++agreed;
-  if (agreed >= committed_.size()) return;
+  if (agreed >= committed_.size()) return committed_last();
   committed_.resize(agreed);
   digests_.resize(agreed);
   shown_ = std::min(shown_, LogIndex{agreed});
   kept_.push_back({agreed});
+  return {agreed};
 }
 
 }  // namespace holdfast::sim

@@ -42,7 +42,13 @@ class Checker {
   bool on_primary(std::size_t node, Term term);
   // Applied state, once its index is committed.
   void on_state(std::size_t node, LogIndex index, std::uint64_t digest);
+  // Applied state, committed or not: the log up to an entry is the same wherever its index and term
+  // are, and so is the data.
+  void on_data(std::size_t node, LogIndex index, Term term, std::uint64_t digest);
   void on_acknowledged(LogIndex index, std::uint64_t entry_hash);
+  // The same, by whoever has judged it himself.
+  void note_acknowledged() { ++acknowledged_count_; }
+  void note_read() { ++read_count_; }
 
   // The newest that anybody has been shown, and how many generations had lost something by then.
   struct Shown {
@@ -53,8 +59,9 @@ class Checker {
   void on_read(std::size_t node, LogIndex version, Shown when_asked);
 
   // The log of a member that begins a new generation, from the first index on that is known there.
-  void on_generation(std::size_t node, bool may_lose, LogIndex first,
-                     const std::vector<EntryFact>& log);
+  // Gives the last index at which nothing was lost.
+  LogIndex on_generation(std::size_t node, bool may_lose, LogIndex first,
+                         const std::vector<EntryFact>& log);
 
   Term newest_term() const { return primaries_.empty() ? Term{} : primaries_.rbegin()->first; }
   LogIndex committed_last() const { return {committed_.size()}; }
@@ -78,6 +85,7 @@ class Checker {
   std::map<std::pair<LogIndex, Term>, Appended> appended_;
   std::vector<EntryFact> committed_;
   std::vector<std::uint64_t> digests_;
+  std::map<std::pair<LogIndex, Term>, std::uint64_t> data_;
   std::map<Term, std::size_t> primaries_;
   LogIndex shown_;
   std::vector<LogIndex> kept_;  // by each generation that lost something

@@ -34,6 +34,7 @@ void Faults::begin() {
   every(plan_.hand_over_us, &Faults::hand_over);
   every(plan_.disk_us, &Faults::disk);
   every(plan_.clock_us, &Faults::clock);
+  every(plan_.wall_clock_us, &Faults::wall_clock);
   if (plan_.catastrophe_at_us != 0)
     timeline_.at(plan_.catastrophe_at_us, [this] { catastrophe(); });
 }
@@ -216,6 +217,11 @@ void Faults::clock() {
   Clock& clock = target_.machine(random_.below(target_.machine_count())).clock();
   if (plan_.clocks_stop && random_.below(2) == 0) return clock.stop();
   clock.set_drift(below(2 * plan_.drift_ppm_max + 1) - plan_.drift_ppm_max);
+}
+
+void Faults::wall_clock() {
+  target_.set_wall_clock(random_.below(target_.machine_count()),
+                         below(2 * plan_.drift_ppm_max + 1) - plan_.drift_ppm_max);
 }
 
 void Faults::catastrophe() {

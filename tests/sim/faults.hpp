@@ -25,6 +25,7 @@ struct FaultPlan {
   std::int64_t hand_over_us = 0;
   std::int64_t disk_us = 0;
   std::int64_t clock_us = 0;
+  std::int64_t wall_clock_us = 0;  // somebody sets one
   std::int64_t drift_ppm_max = 0;
   bool clocks_stop = false;
   std::int64_t down_us_max = 1'500'000;
@@ -51,6 +52,7 @@ class FaultTarget {
   virtual void hand_over(std::size_t target, std::int64_t timeout_us) = 0;
   virtual void abort_hand_over() = 0;
   virtual void fail_disk(std::size_t number, bool failed) = 0;
+  virtual void set_wall_clock(std::size_t number, std::int64_t drift_ppm) = 0;
   // Where the work is: faults like to hit it.
   virtual std::size_t primary_or_any() = 0;
 };
@@ -82,6 +84,7 @@ class Faults {
   void hand_over();
   void disk();
   void clock();
+  void wall_clock();
   void catastrophe();
 
   Timeline& timeline_;

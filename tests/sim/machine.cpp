@@ -19,7 +19,8 @@ Machine::Machine(Timeline& timeline, Random& random, Network& network, std::size
       random_(random),
       network_(network),
       number_(number),
-      clock_(timeline, clock_offset_us) {
+      clock_(timeline, clock_offset_us),
+      wall_clock_(timeline, kWallEpochUs) {
   network_.attach(number, this);
 }
 
@@ -63,17 +64,17 @@ void Machine::post(Input input) {
 }
 
 void Machine::on_message(std::size_t from, const wire::Message& message) {
-  post([from, message](Process& process, core::MonoTime now) {
+  post([from, message](Process& process, const TimePoint& now) {
     process.on_message(from, message, now);
   });
 }
 
 void Machine::on_link_up(std::size_t peer) {
-  post([peer](Process& process, core::MonoTime now) { process.on_link_up(peer, now); });
+  post([peer](Process& process, const TimePoint& now) { process.on_link_up(peer, now); });
 }
 
 void Machine::on_link_down(std::size_t peer) {
-  post([peer](Process& process, core::MonoTime now) { process.on_link_down(peer, now); });
+  post([peer](Process& process, const TimePoint& now) { process.on_link_down(peer, now); });
 }
 
 void Machine::schedule_turn(TrueTime time) {
@@ -103,7 +104,7 @@ void Machine::run_turn() {
     }
     if (!is_sampled_) {
       if (pauses_here()) return schedule_turn(paused_until_);
-      sample_ = clock_.now();
+      sample_ = now();
       is_sampled_ = true;
     }
     if (pauses_here()) return schedule_turn(paused_until_);
@@ -112,7 +113,7 @@ void Machine::run_turn() {
     input(*process_, sample_);
     if (life != life_) return;  // it died of it
   }
-  process_->on_turn_end(clock_.now());
+  process_->on_turn_end(now());
   if (life != life_) return;
   const std::int64_t wait =
       std::clamp<std::int64_t>((process_->next_due() - clock_.now()).us, 100, kTickUs);

@@ -1,7 +1,7 @@
 // Machine hosts one process: it feeds it its inputs in turns, as an event loop would, and can be
 // paused, at any place of a turn, and killed. It knows nothing of what the process does.
 //
-// A turn: read all that waits; sample the clock; handle each input with that sample; again, while
+// A turn: read all that waits; sample the clocks; handle each input with that sample; again, while
 // something came meanwhile; then, with nothing waiting, the end of the turn. A pause may come
 // between any two of these.
 #pragma once
@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "base/random.hpp"
+#include "base/time.hpp"
 #include "replication/core/time.hpp"
 #include "tests/sim/clock.hpp"
 #include "tests/sim/network.hpp"
@@ -23,11 +24,11 @@ namespace holdfast::sim {
 class Process {
  public:
   virtual ~Process() = default;
-  virtual void on_message(std::size_t from, const wire::Message& message, core::MonoTime now) = 0;
-  virtual void on_link_up(std::size_t peer, core::MonoTime now) = 0;
-  virtual void on_link_down(std::size_t peer, core::MonoTime now) = 0;
+  virtual void on_message(std::size_t from, const wire::Message& message, const TimePoint& now) = 0;
+  virtual void on_link_up(std::size_t peer, const TimePoint& now) = 0;
+  virtual void on_link_down(std::size_t peer, const TimePoint& now) = 0;
   // Nothing is waiting at `now`.
-  virtual void on_turn_end(core::MonoTime now) = 0;
+  virtual void on_turn_end(const TimePoint& now) = 0;
   virtual core::MonoTime next_due() const = 0;
   // From a thread of its own, while the loop is inside a long command.
   virtual void say_busy() = 0;
@@ -38,9 +39,13 @@ struct PausePlan {
   std::int64_t inside_us_max = 400'000;
 };
 
+// What wall clocks show when a world begins, but for each one's error, which stays below the bound.
+constexpr std::int64_t kWallEpochUs = 1'700'000'000'000'000;
+constexpr std::int64_t kWallErrorUsMax = 200'000;
+
 class Machine final : public Port {
  public:
-  using Input = std::function<void(Process&, core::MonoTime now)>;
+  using Input = std::function<void(Process&, const TimePoint& now)>;
 
   Machine(Timeline& timeline, Random& random, Network& network, std::size_t number,
           std::int64_t clock_offset_us);
@@ -49,6 +54,11 @@ class Machine final : public Port {
   Process* process() const { return process_.get(); }
   Clock& clock() { return clock_; }
   const Clock& clock() const { return clock_; }
+  Clock& wall_clock() { return wall_clock_; }
+  // A sample of both.
+  TimePoint now() const {
+    return {wall_clock_.now_us() / 1000, clock_.now_us(), wall_clock_.now_us()};
+  }
   std::size_t number() const { return number_; }
   // Grows with each start and death of a process.
   std::uint64_t life() const { return life_; }
@@ -79,13 +89,14 @@ class Machine final : public Port {
   Network& network_;
   std::size_t number_;
   Clock clock_;
+  Clock wall_clock_;
   PausePlan pauses_;
   std::unique_ptr<Process> process_;
   std::uint64_t life_ = 0;
   std::deque<Input> inbox_;  // not read yet
   std::deque<Input> batch_;  // read, not handled yet
   bool is_sampled_ = false;  // the batch's time
-  core::MonoTime sample_;
+  TimePoint sample_;
   TrueTime paused_until_ = 0;
   TrueTime turn_at_ = -1;  // -1: none scheduled
 };

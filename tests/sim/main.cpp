@@ -1,9 +1,10 @@
 // The simulator's command line.
 //
 //   sim --seeds A..B [--members N]           runs them all; prints and stops at the first failure
+//   sim ... --registers                      replicas with a register each, not whole nodes
 //   sim --seed N [--trace] [--members N]     runs one; --trace tells its story
 //   sim_bugs --hunt N [--from A]             each planted fault must be found by seed N
-//   sim_bugs --bug NAME --seed N [--trace]
+//   sim_bugs --bug NAME --seed N [--trace] [--registers]
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,19 +29,22 @@ struct Arguments {
   std::size_t members = 0;
   bool trace = false;
   bool keep_going = false;
+  bool registers = false;
   std::string bug;
 };
 
 #ifdef HOLDFAST_SIM_BUGS
-using holdfast::core::Bug;
+using holdfast::Bug;
 
+// Most are found among whole nodes; some only where what lies on the disks can be looked at.
 struct BugName {
   const char* name;
   Bug bug;
+  bool registers = false;
 };
 constexpr BugName kBugs[] = {
     {"acknowledge_before_persist", Bug::kAcknowledgeBeforePersist},
-    {"persisted_by_index", Bug::kPersistedByIndex},
+    {"persisted_by_index", Bug::kPersistedByIndex, true},
     {"skip_no_op", Bug::kSkipNoOp},
     {"vote_twice", Bug::kVoteTwice},
     {"ignore_promise", Bug::kIgnorePromise},
@@ -52,12 +56,14 @@ constexpr BugName kBugs[] = {
     {"recovering_votes", Bug::kRecoveringVotes},
     {"lose_recovering_mark", Bug::kLoseRecoveringMark},
     {"count_wiped_vote", Bug::kCountWipedVote},
-    {"commit_old_terms", Bug::kCommitOldTerms},
+    {"commit_old_terms", Bug::kCommitOldTerms, true},
     {"apply_before_commit", Bug::kApplyBeforeCommit},
-    {"install_beyond_commit", Bug::kInstallBeyondCommit},
+    {"install_beyond_commit", Bug::kInstallBeyondCommit, true},
     {"apply_half_entry", Bug::kApplyHalfEntry},
     {"forget_truncation", Bug::kForgetTruncation},
     {"release_by_old_hand_over", Bug::kReleaseByOldHandOver},
+    {"read_overdue_undeleted", Bug::kReadOverdueUndeleted},
+    {"read_uncommitted", Bug::kReadUncommitted},
 };
 
 Bug bug_of(const std::string& name) {
@@ -76,6 +82,7 @@ RunResult run_one(const Arguments& arguments, std::uint64_t seed) {
   scenario.seed = seed;
   scenario.members = arguments.members;
   scenario.trace = arguments.trace;
+  if (arguments.registers) scenario.inhabitants = holdfast::sim::Inhabitants::kRegisters;
 #ifdef HOLDFAST_SIM_BUGS
   scenario.bug = bug_of(arguments.bug);
 #endif
@@ -118,6 +125,7 @@ bool hunt(const BugName& bug, Arguments arguments) {
   const pid_t child = fork();
   if (child == 0) {
     arguments.bug = bug.name;
+    arguments.registers |= bug.registers;
     for (std::uint64_t seed = arguments.first; seed <= arguments.hunt; ++seed) {
       const RunResult result = run_one(arguments, seed);
       if (result.failure.empty()) continue;
@@ -157,6 +165,8 @@ int main(int argc, char** argv) {
       arguments.first = std::strtoull(value().c_str(), nullptr, 10);
     } else if (option == "--members") {
       arguments.members = std::strtoull(value().c_str(), nullptr, 10);
+    } else if (option == "--registers") {
+      arguments.registers = true;
     } else if (option == "--trace") {
       arguments.trace = true;
     } else if (option == "--keep-going") {

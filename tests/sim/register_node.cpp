@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "base/bytes.hpp"
-#include "base/crc32c.hpp"
 
 namespace holdfast::sim {
 
@@ -14,15 +13,8 @@ namespace {
 
 constexpr std::size_t kSnapshotBytes = 700;  // several messages
 
-std::uint64_t hash_of(const Rope& payload, log::EntryKind kind, UnixMs time) {
-  std::uint32_t crc = 0;
-  for (std::size_t i = 0; i < payload.piece_count(); ++i) crc = crc32c(payload.piece(i), crc);
-  return (static_cast<std::uint64_t>(crc) << 24) ^ (payload.size() << 8) ^
-         static_cast<std::uint64_t>(time) ^ static_cast<std::uint64_t>(kind);
-}
-
 std::uint64_t hash_of(const log::Entry& entry) {
-  return hash_of(entry.payload, entry.kind, entry.time);
+  return sim::hash_of(entry.payload, entry.kind, entry.time);
 }
 
 NodeId id_of(std::size_t machine) {
@@ -50,65 +42,63 @@ RegisterState from_bytes(std::string_view bytes) {
 
 }  // namespace
 
-core::Start RegisterNode::recover(Surroundings& around, bool tail_in_doubt, core::MonoTime now) {
+core::Start RegisterNode::recover(Random& random, const RegisterDisks& disks, bool tail_in_doubt,
+                                  core::MonoTime now) {
   core::Start start;
-  const RecordOnDisk& record = around.record_disk.state();
-  const LogOnDisk& log = around.log_disk.state();
+  const RecordOnDisk& record = disks.record.state();
+  const LogOnDisk& log = disks.log.state();
   start.now = now;
-  start.seed = around.random.next();
+  start.seed = random.next();
   start.is_new = !record.is_there;
   start.record = record.record;
   start.tail_in_doubt = tail_in_doubt;
   start.snapshot = {log.snapshot.index, log.snapshot.term};
   start.applied = log.snapshot.index;
   start.last_index = log.snapshot.index;
-  const bool keeps_tail = around.random.below(2) == 0;
+  const bool keeps_tail = random.below(2) == 0;
   for (const log::Entry& entry : log.entries) {
     if (entry.index <= log.snapshot.index) continue;
     if (start.runs.empty() || start.runs.back().term != entry.term)
       start.runs.push_back({entry.index, entry.term});
     start.last_index = entry.index;
+    start.last_time = entry.time;
     if (keeps_tail) start.tail.push_back(entry);
   }
   return start;
 }
 
-RegisterNode::RegisterNode(Surroundings& around, core::Config config, bool tail_in_doubt,
-                           core::MonoTime now)
+RegisterNode::RegisterNode(Surroundings& around, RegisterDisks& disks, core::Config config,
+                           bool tail_in_doubt, core::MonoTime now)
     : around_(around),
+      disks_(disks),
       number_(around.machine.number()),
-      replica_(config, recover(around, tail_in_doubt, now)),
-      state_(around.log_disk.state().snapshot),
-      first_{state_.index.value + 1},
-      before_first_(state_.term),
-      committed_(state_.index),
-      generation_(replica_.generation()),
+      replica_(config, recover(around.random, disks, tail_in_doubt, now)),
+      state_(disks.log.state().snapshot),
+      watch_(around.checker, around.events, number_),
       outgoing_(config.members.size()),
       snapshot_index_(state_.index) {
-  for (const log::Entry& entry : around.log_disk.state().entries)
-    if (entry.index > state_.index) facts_.push_back({entry.term, hash_of(entry)});
+  watch_.reset(state_.index, state_.term);
+  watch_.installed(state_.index);
+  for (const log::Entry& entry : disks.log.state().entries) watch_.recover(entry);
+  watch_.look_at(replica_);
 }
 
-EntryFact* RegisterNode::fact(LogIndex index) {
-  if (index < first_ || index.value - first_.value >= facts_.size()) return nullptr;
-  return &facts_[index.value - first_.value];
+void RegisterNode::on_message(std::size_t from, const wire::Message& message,
+                              const TimePoint& now) {
+  step(core::Received{id_of(from), message}, {now.mono_us});
 }
 
-void RegisterNode::on_message(std::size_t from, const wire::Message& message, core::MonoTime now) {
-  step(core::Received{id_of(from), message}, now);
+void RegisterNode::on_link_up(std::size_t peer, const TimePoint& now) {
+  step(core::PeerConnected{id_of(peer)}, {now.mono_us});
 }
 
-void RegisterNode::on_link_up(std::size_t peer, core::MonoTime now) {
-  step(core::PeerConnected{id_of(peer)}, now);
+void RegisterNode::on_link_down(std::size_t peer, const TimePoint& now) {
+  step(core::PeerLost{id_of(peer)}, {now.mono_us});
 }
 
-void RegisterNode::on_link_down(std::size_t peer, core::MonoTime now) {
-  step(core::PeerLost{id_of(peer)}, now);
-}
-
-void RegisterNode::on_turn_end(core::MonoTime now) {
-  submit(now);
-  step(core::Tick{}, now);
+void RegisterNode::on_turn_end(const TimePoint& now) {
+  submit({now.mono_us});
+  step(core::Tick{}, {now.mono_us});
   maybe_snapshot();
 }
 
@@ -138,8 +128,8 @@ void RegisterNode::disk_event(bool failed, core::MonoTime now) {
 }
 
 void RegisterNode::post(core::Happening what) {
-  around_.machine.post([what = std::move(what)](Process& process, core::MonoTime now) {
-    static_cast<RegisterNode&>(process).step(what, now);
+  around_.machine.post([what = std::move(what)](Process& process, const TimePoint& now) {
+    static_cast<RegisterNode&>(process).step(what, {now.mono_us});
   });
 }
 
@@ -149,8 +139,8 @@ void RegisterNode::post_later(core::Happening what) {
   Machine& machine = around_.machine;
   around_.timeline.after(delay, [&machine, life = machine.life(), what = std::move(what)] {
     if (machine.life() != life) return;
-    machine.post([what](Process& process, core::MonoTime now) {
-      static_cast<RegisterNode&>(process).step(what, now);
+    machine.post([what](Process& process, const TimePoint& now) {
+      static_cast<RegisterNode&>(process).step(what, {now.mono_us});
     });
   });
 }
@@ -165,13 +155,12 @@ void RegisterNode::carry_out() {
   if (around_.trace)
     for (const core::Note& note : effects_.notes) around_.trace(number_, note.text);
   for (core::RecordWrite& write : effects_.records) {
-    around_.record_disk.submit(
+    disks_.record.submit(
         [record = std::move(write.record)](RecordOnDisk& disk) {
           disk = {true, record};
         },
         [this, number = write.write] { post(core::RecordSaved{number}); });
   }
-  check_generation();
   do_store();
   do_writes();
   do_became();
@@ -180,14 +169,15 @@ void RegisterNode::carry_out() {
     while (!held_.empty() && held_.back().index >= effects_.refused_from) held_.pop_back();
   }
   do_install();
-  check_committed();
+  watch_.look_at(replica_);
+  while (!undo_.empty() && undo_.front().index < watch_.committed()) undo_.pop_front();
   do_apply();
   send_snapshots();
   for (const core::ReadLog& read : effects_.read_log) {
     core::LogRead answer;
     answer.number = read.number;
     std::size_t bytes = 0;
-    for (const log::Entry& entry : around_.log_disk.state().entries) {
+    for (const log::Entry& entry : disks_.log.state().entries) {
       if (entry.index < read.from || entry.index >= read.to) continue;
       if (!answer.entries.empty() && bytes + entry.payload.size() > read.payload_bytes_max) break;
       if (answer.entries.empty() && entry.index != read.from) break;
@@ -204,13 +194,6 @@ void RegisterNode::carry_out() {
   release_replies();
 }
 
-void RegisterNode::check_generation() {
-  if (replica_.generation() <= generation_) return;
-  generation_ = replica_.generation();
-  if (replica_.role() == core::Role::kPrimary && replica_.term() >= around_.checker.newest_term())
-    around_.checker.on_generation(number_, around_.may_lose_data(), first_, facts_);
-}
-
 // What is said must be true already: nothing is acknowledged that a killed process could lose.
 void RegisterNode::check_said(const wire::Message& message) {
   LogIndex persisted;
@@ -219,28 +202,17 @@ void RegisterNode::check_said(const wire::Message& message) {
   } else if (const auto* heartbeat = std::get_if<wire::HeartbeatReply>(&message.body)) {
     persisted = heartbeat->persisted;
   }
-  const EntryFact* entry = fact(persisted);
-  if (entry != nullptr && !around_.log_disk.state().holds(persisted, entry->term))
+  const EntryFact* entry = watch_.fact(persisted);
+  if (entry != nullptr && !disks_.log.state().holds(persisted, entry->term))
     around_.checker.fail(
         fmt::format("node {} acknowledges index {} of term {}, which is not on its disk",
                     number_ + 1, persisted.value, entry->term.value));
 }
 
 void RegisterNode::note_write(const core::LogWrite& write) {
-  if (write.reset) {
-    facts_.clear();
-    first_ = {write.reset->index.value + 1};
-    before_first_ = write.reset->term;
-  }
-  if (write.truncate_from.value != 0) facts_.resize(write.truncate_from.value - first_.value);
-  for (const log::Entry& entry : write.entries) {
-    if (entry.index.value != first_.value + facts_.size())
-      return around_.checker.fail(
-          fmt::format("node {} appends index {} out of order", number_ + 1, entry.index.value));
-    const Term previous = facts_.empty() ? before_first_ : facts_.back().term;
-    facts_.push_back({entry.term, hash_of(entry)});
-    around_.checker.on_appended(number_, entry.index, facts_.back(), previous);
-  }
+  if (write.reset) watch_.reset(write.reset->index, write.reset->term);
+  if (write.truncate_from.value != 0) watch_.truncate(write.truncate_from);
+  for (const log::Entry& entry : write.entries) watch_.append(entry);
 }
 
 void RegisterNode::do_writes() {
@@ -250,7 +222,7 @@ void RegisterNode::do_writes() {
     if (write.reset && write.reset->index.value != 0 && incoming_)
       installed = from_bytes(incoming_->bytes);
     const core::WriteNumber number = write.write;
-    around_.log_disk.submit(
+    disks_.log.submit(
         [write = std::move(write), installed](LogOnDisk& disk) {
           if (write.reset) disk = {installed, {}};
           auto& entries = disk.entries;
@@ -270,16 +242,6 @@ void RegisterNode::do_became() {
       held_.clear();
       undo_from(became.void_from);
     }
-    if (became.role != core::Role::kPrimary) continue;
-    Checker& checker = around_.checker;
-    if (!checker.on_primary(number_, became.term)) continue;
-    const LogIndex last = checker.committed_last();
-    const std::optional<Term> term = replica_.term_at(last);
-    if (last > replica_.last_index() ||
-        (term && last.value != 0 && *term != checker.committed(last)->term))
-      checker.fail(fmt::format("node {} is primary of term {} without the committed entry {}",
-                               number_ + 1, became.term.value, last.value));
-    around_.on_primary(number_);
   }
 }
 
@@ -299,7 +261,7 @@ void RegisterNode::do_install() {
   const wire::SnapshotId id = *effects_.install_snapshot;
   undo_.clear();
   state_ = {};
-  committed_ = id.index;
+  watch_.installed(id.index);
   snapshot_index_ = id.index;
   if (id.index.value == 0) return;
   if (incoming_ && incoming_->id == id) state_ = from_bytes(incoming_->bytes);
@@ -308,22 +270,6 @@ void RegisterNode::do_install() {
     return around_.checker.fail(
         fmt::format("node {} installs a snapshot that it has not", number_ + 1));
   around_.checker.on_state(number_, state_.index, state_.digest);
-}
-
-void RegisterNode::check_committed() {
-  const LogIndex commit = replica_.commit_index();
-  while (committed_ < commit && !around_.checker.failed()) {
-    ++committed_.value;
-    const EntryFact* entry = fact(committed_);
-    if (entry == nullptr)
-      return around_.checker.fail(
-          fmt::format("node {} commits index {}, which it has not", number_ + 1, committed_.value));
-    const bool is_new = around_.checker.committed(committed_) == nullptr;
-    around_.checker.on_committed(number_, committed_, *entry);
-    if (is_new && committed_ == commit && around_.on_committed)
-      around_.on_committed(committed_, entry->term);
-  }
-  while (!undo_.empty() && undo_.front().index < committed_) undo_.pop_front();
 }
 
 void RegisterNode::apply(LogIndex index, Term term, std::uint64_t hash) {
@@ -422,6 +368,7 @@ void RegisterNode::send_snapshots() {
         std::string_view(bytes).substr(offset, std::min(read.bytes_max, std::size_t{200}));
     post_later(core::SnapshotRead{read.peer,
                                   {outgoing->index, outgoing->term},
+                                  0,
                                   offset,
                                   Rope::copy_of(part),
                                   offset + part.size() == bytes.size()});
@@ -429,14 +376,14 @@ void RegisterNode::send_snapshots() {
 }
 
 void RegisterNode::maybe_snapshot() {
-  if (around_.snapshot_every == 0 || is_snapshotting_) return;
+  if (disks_.snapshot_every == 0 || is_snapshotting_) return;
   const RegisterState& at_commit = undo_.empty() ? state_ : undo_.front();
   if (at_commit.index > replica_.commit_index() ||
-      at_commit.index.value < snapshot_index_.value + around_.snapshot_every)
+      at_commit.index.value < snapshot_index_.value + disks_.snapshot_every)
     return;
   is_snapshotting_ = true;
   const LogIndex first = std::min(LogIndex{at_commit.index.value + 1}, replica_.log_needed_from());
-  around_.log_disk.submit(
+  disks_.log.submit(
       [state = at_commit, first](LogOnDisk& disk) {
         if (disk.snapshot.index > state.index) return;
         disk.snapshot = state;

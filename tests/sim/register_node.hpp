@@ -2,7 +2,7 @@
 // an entry is a write of it. It does what a whole node does with effects: applies at once as
 // primary, undoes what is void, holds replies until their index is committed, takes snapshots.
 //
-// Not its own: time, machine, network, disks and what is checked (Surroundings).
+// Not its own: time, machine, network and what is checked (Surroundings), and its disks.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,9 @@
 
 #include "base/random.hpp"
 #include "replication/core/replica.hpp"
-#include "tests/sim/checker.hpp"
 #include "tests/sim/disk.hpp"
-#include "tests/sim/machine.hpp"
-#include "tests/sim/network.hpp"
+#include "tests/sim/member.hpp"
+#include "tests/sim/replica_watch.hpp"
 
 namespace holdfast::sim {
 
@@ -27,7 +26,6 @@ struct RegisterState {
   std::uint64_t digest = 0;
 };
 
-// What lies on the disks of one machine.
 struct RecordOnDisk {
   bool is_there = false;
   log::DurableRecord record;
@@ -46,22 +44,11 @@ struct LogOnDisk {
   }
 };
 
-struct Surroundings {
-  Timeline& timeline;
-  Random& random;
-  Network& network;
-  Machine& machine;
-  Checker& checker;
-  Disk<RecordOnDisk>& record_disk;
-  Disk<LogOnDisk>& log_disk;
+// What lies on the disks of one member.
+struct RegisterDisks {
+  Disk<RecordOnDisk>& record;
+  Disk<LogOnDisk>& log;
   std::uint64_t snapshot_every = 0;  // entries; 0: never
-  // One line for the trace; null: nobody reads it.
-  std::function<void(std::size_t node, const std::string& text)> trace;
-  // Whether this member took part in losing a majority's data, so that a generation may begin.
-  std::function<bool()> may_lose_data;
-  std::function<void(std::size_t node)> on_primary;
-  // A member sees this entry committed first.
-  std::function<void(LogIndex index, Term term)> on_committed;
 };
 
 enum class Outcome : std::uint8_t { kDone, kRefused };
@@ -70,7 +57,8 @@ using Reply = std::function<void(Outcome outcome, LogIndex version)>;
 
 class RegisterNode final : public Process {
  public:
-  RegisterNode(Surroundings& around, core::Config config, bool tail_in_doubt, core::MonoTime now);
+  RegisterNode(Surroundings& around, RegisterDisks& disks, core::Config config, bool tail_in_doubt,
+               core::MonoTime now);
 
   void write(std::uint64_t id, std::size_t payload_bytes, Reply reply);
   void read(core::ReadMode mode, core::MonoTime now, Reply reply);
@@ -80,10 +68,10 @@ class RegisterNode final : public Process {
   const core::Replica& replica() const { return replica_; }
   const RegisterState& state() const { return state_; }
 
-  void on_message(std::size_t from, const wire::Message& message, core::MonoTime now) override;
-  void on_link_up(std::size_t peer, core::MonoTime now) override;
-  void on_link_down(std::size_t peer, core::MonoTime now) override;
-  void on_turn_end(core::MonoTime now) override;
+  void on_message(std::size_t from, const wire::Message& message, const TimePoint& now) override;
+  void on_link_up(std::size_t peer, const TimePoint& now) override;
+  void on_link_down(std::size_t peer, const TimePoint& now) override;
+  void on_turn_end(const TimePoint& now) override;
   core::MonoTime next_due() const override { return replica_.next_due(); }
   void say_busy() override;
 
@@ -97,7 +85,8 @@ class RegisterNode final : public Process {
     wire::SnapshotId id;
     std::string bytes;
   };
-  static core::Start recover(Surroundings& around, bool tail_in_doubt, core::MonoTime now);
+  static core::Start recover(Random& random, const RegisterDisks& disks, bool tail_in_doubt,
+                             core::MonoTime now);
 
   void step(core::Happening what, core::MonoTime now);
   void carry_out();
@@ -110,7 +99,6 @@ class RegisterNode final : public Process {
   void do_apply();
   void do_reads();
   void submit(core::MonoTime now);
-  void check_committed();
   void check_said(const wire::Message& message);
   void release_replies();
   void undo_from(LogIndex index);
@@ -118,10 +106,9 @@ class RegisterNode final : public Process {
   void maybe_snapshot();
   void post(core::Happening what);
   void post_later(core::Happening what);
-  void check_generation();
-  EntryFact* fact(LogIndex index);
 
   Surroundings& around_;
+  RegisterDisks& disks_;
   std::size_t number_;
   core::Replica replica_;
   core::Effects effects_;
@@ -132,12 +119,7 @@ class RegisterNode final : public Process {
   std::deque<std::pair<std::uint64_t, Reply>> reads_;
   std::uint64_t next_read_ = 1;
 
-  // The log as far as it was handed to the disk.
-  LogIndex first_;  // of facts_
-  Term before_first_;
-  std::vector<EntryFact> facts_;
-  LogIndex committed_;
-  std::uint64_t generation_ = 0;
+  ReplicaWatch watch_;  // of the log as far as it was handed to the disk
 
   std::optional<IncomingBytes> incoming_;
   // Being sent, by peer.

@@ -3,6 +3,13 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cstdio>
+#include <utility>
+
+#include "tests/sim/history.hpp"
+#include "tests/sim/node_member.hpp"
+#include "tests/sim/register_member.hpp"
+#include "tests/sim/register_workload.hpp"
+#include "tests/sim/sessions.hpp"
 
 namespace holdfast::sim {
 
@@ -10,125 +17,89 @@ namespace {
 
 // From the end of the faults until all members must agree; recovery_wait is within.
 constexpr TrueTime kQuietUs = 15'000'000;
-constexpr std::int64_t kPatienceUs = 400'000;  // of a client
+// From the mending of a disk until all that it refused has been written anew and synced.
+constexpr TrueTime kMendingUs = 3'000'000;
 
 }  // namespace
 
-World::World(const Scenario& scenario) : scenario_(scenario), random_(scenario.seed) {
-  plan();
+World::World(const Scenario& scenario)
+    : scenario_(scenario), random_(scenario.seed), plan_(make_plan(scenario_, random_)) {
   build();
 }
 
 World::~World() {
   // Processes refer to disks and network.
-  for (auto& host : hosts_) host->machine->kill(false);
-}
-
-// What kind of world this seed is.
-void World::plan() {
-  const auto one_in = [&](std::uint64_t n) { return random_.below(n) == 0; };
-  const auto between = [&](std::int64_t least, std::int64_t most) {
-    return least +
-           static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(most - least + 1)));
-  };
-  std::size_t members = scenario_.members;
-  if (members == 0) {
-    const std::uint64_t kind = random_.below(20);
-    members = kind == 0 ? 1 : kind == 1 ? 2 : kind < 15 ? 3 : 5;
-  }
-  for (std::size_t i = 1; i <= members; ++i) config_.members.push_back({i});
-  config_.bootstrap = true;
-  if (one_in(2)) {
-    config_.heartbeat = {between(20'000, 75'000)};
-    config_.lease = {between(2 * config_.heartbeat.us, config_.election_timeout.us)};
-  }
-  config_.message_bytes = static_cast<std::size_t>(between(64, 600));
-  config_.window_bytes = config_.message_bytes * 4 * static_cast<std::size_t>(between(1, 8));
-  config_.window_messages = static_cast<std::size_t>(between(2, 30));
-  config_.backlog_bytes = one_in(3) ? 2'000 : 200'000;
-#ifdef HOLDFAST_SIM_BUGS
-  config_.bug = scenario_.bug;
-#endif
-  fsync_always_ = one_in(3);
-  log_timing_.write_us_max = one_in(4) ? 20'000 : 400;
-  log_timing_.sync_period_us = fsync_always_ ? 0 : 1'000'000;
-  log_timing_.slow_one_in = one_in(3) ? 40 : 0;
-  snapshot_every_ = one_in(3) ? 0 : static_cast<std::uint64_t>(between(5, 80));
-  think_us_ = between(2'000, 30'000);
-
-  if (one_in(2)) weather_.lost_one_in = static_cast<std::uint64_t>(between(10, 200));
-  if (one_in(2)) weather_.doubled_one_in = static_cast<std::uint64_t>(between(5, 100));
-  if (one_in(2)) weather_.late_one_in = static_cast<std::uint64_t>(between(5, 100));
-  if (one_in(2)) weather_.late_us_max = between(5'000, 400'000);
-  weather_.reorders = one_in(2);
-
-  FaultPlan& f = faults_plan_;
-  const auto sometimes = [&](std::int64_t least, std::int64_t most) {
-    return one_in(2) ? between(least, most) : 0;
-  };
-  f.kill_us = sometimes(200'000, 2'000'000);
-  f.power_us = sometimes(300'000, 2'000'000);
-  f.wipe_us = one_in(3) ? between(500'000, 2'000'000) : 0;
-  f.cut_us = sometimes(200'000, 1'500'000);
-  f.flap_us = sometimes(50'000, 800'000);
-  f.pause_us = sometimes(100'000, 1'000'000);
-  f.pause_us_max = between(100'000, 1'500'000);
-  f.busy_us = one_in(4) ? between(300'000, 1'500'000) : 0;
-  f.hand_over_us = sometimes(30'000, 1'000'000);
-  f.disk_us = one_in(4) ? between(300'000, 1'500'000) : 0;
-  f.clock_us = sometimes(100'000, 1'000'000);
-  // Two clocks run apart by less than the bound that leases are shortened by.
-  f.drift_ppm_max = config_.clock_drift_ppm * 45 / 100;
-  f.clocks_stop = one_in(8);
-  f.relapse_one_in = one_in(2) ? 3 : 0;
-  f.down_us_max = between(100'000, 2'000'000);
-  if (one_in(2)) pause_plan_.inside_one_in = static_cast<std::uint64_t>(between(200, 3'000));
-  if (one_in(3)) f.hit_primary_one_in = static_cast<std::uint64_t>(between(1, 4));
-  if (!fsync_always_ && members > 1 && one_in(12))
-    f.catastrophe_at_us = between(1'000'000, chaos_us_ - 500'000);
-  if (f.catastrophe_at_us != 0) config_.recovery_wait = core::milliseconds(2'000);
-  read_mode_ = f.clocks_stop || one_in(6) ? core::ReadMode::kQuorum : core::ReadMode::kLease;
-  clients_.resize(static_cast<std::size_t>(between(1, 5)));
+  for (auto& host : hosts_) host->machine.kill(false);
 }
 
 void World::build() {
-  const std::size_t count = config_.members.size();
+  const std::size_t count = plan_.config.members.size();
   network_ = std::make_unique<Network>(timeline_, random_, count);
-  network_->set_weather(weather_);
+  network_->set_weather(plan_.weather);
+  events_.may_lose_data = [this] { return any_loss_; };
+  events_.on_primary = [this](std::size_t number) {
+    check_leases();
+    faults_->on_primary(number);
+  };
   for (std::size_t i = 0; i < count; ++i) {
-    auto host = std::make_unique<Host>();
     const auto offset = static_cast<std::int64_t>(random_.below(1'000'000'000));
-    host->machine = std::make_unique<Machine>(timeline_, random_, *network_, i, offset);
-    host->machine->pauses() = pause_plan_;
-    DiskTiming record_timing;
-    host->record_disk = std::make_unique<Disk<RecordOnDisk>>(timeline_, random_, record_timing);
-    host->log_disk = std::make_unique<Disk<LogOnDisk>>(timeline_, random_, log_timing_);
-    host->around = std::make_unique<Surroundings>(Surroundings{timeline_,
-                                                               random_,
-                                                               *network_,
-                                                               *host->machine,
-                                                               checker_,
-                                                               *host->record_disk,
-                                                               *host->log_disk,
-                                                               snapshot_every_,
-                                                               {},
-                                                               {},
-                                                               {},
-                                                               {}});
-    if (scenario_.trace)
-      host->around->trace = [this](std::size_t n, const std::string& text) { trace(n, text); };
-    host->around->may_lose_data = [this] { return any_loss_; };
-    host->around->on_primary = [this](std::size_t n) {
-      check_leases();
-      faults_->on_primary(n);
-    };
-    host->around->on_committed = [this](LogIndex index, Term term) {
-      check_committed_stays(index, term);
-    };
-    hosts_.push_back(std::move(host));
+    hosts_.push_back(std::make_unique<Host>(timeline_, random_, *network_, i, offset));
+    hosts_.back()->machine.pauses() = plan_.pauses;
+  }
+  if (scenario_.inhabitants == Inhabitants::kRegisters) {
+    build_registers();
+  } else {
+    build_nodes();
   }
   for (std::size_t i = 0; i < count; ++i) restart(i);
-  faults_ = std::make_unique<Faults>(timeline_, random_, *network_, *this, faults_plan_);
+  faults_ = std::make_unique<Faults>(timeline_, random_, *network_, *this, plan_.faults);
+}
+
+Surroundings World::around(std::size_t number) {
+  Surroundings around{timeline_, random_, *network_, machine(number), checker_, events_, {}};
+  if (scenario_.trace)
+    around.trace = [this](std::size_t n, const std::string& text) { trace(n, text); };
+  return around;
+}
+
+void World::build_registers() {
+  events_.on_committed = [this](const log::Entry& entry, bool is_last) {
+    if (is_last) check_committed_stays(entry);
+  };
+  std::vector<RegisterMember*> members;
+  for (std::size_t i = 0; i < hosts_.size(); ++i) {
+    auto member = std::make_unique<RegisterMember>(around(i), plan_.config, plan_.log_timing,
+                                                   plan_.snapshot_every);
+    members.push_back(member.get());
+    hosts_[i]->member = std::move(member);
+  }
+  workload_ = std::make_unique<RegisterWorkload>(timeline_, random_, checker_, std::move(members),
+                                                 plan_.clients, plan_.think_us, plan_.read_mode);
+}
+
+void World::build_nodes() {
+  history_ = std::make_unique<History>(checker_);
+  events_.on_committed = [this](const log::Entry& entry, bool) { history_->on_committed(entry); };
+  events_.on_loss = [this](LogIndex kept) { history_->on_loss(kept); };
+  std::vector<NodeMember*> members;
+  for (std::size_t i = 0; i < hosts_.size(); ++i) {
+    machine(i).wall_clock().set(kWallEpochUs + draw_wall_error());
+    auto member = std::make_unique<NodeMember>(around(i), plan_, random_.next());
+    members.push_back(member.get());
+    hosts_[i]->member = std::move(member);
+  }
+  std::function<void(const std::string& text)> tell;
+  if (scenario_.trace)
+    tell = [this](const std::string& text) {
+      std::printf("%10.3f ms  %s\n", static_cast<double>(timeline_.now()) / 1000.0, text.c_str());
+    };
+  workload_ = std::make_unique<Sessions>(timeline_, random_, *history_, std::move(members),
+                                         plan_.clients, plan_.think_us, std::move(tell));
+}
+
+std::int64_t World::draw_wall_error() {
+  const auto spread = static_cast<std::uint64_t>(kWallErrorUsMax);
+  return static_cast<std::int64_t>(random_.below(2 * spread + 1)) - kWallErrorUsMax;
 }
 
 void World::trace(std::size_t number, const std::string& text) {
@@ -136,62 +107,33 @@ void World::trace(std::size_t number, const std::string& text) {
               number + 1, text.c_str());
 }
 
-RegisterNode* World::node(std::size_t number) {
-  return static_cast<RegisterNode*>(hosts_[number]->machine->process());
-}
-
 void World::restart(std::size_t number) {
-  Host& host = *hosts_[number];
-  if (host.machine->is_up()) return;
-  RecordOnDisk& disk = host.record_disk->state_for_repair();
-  const std::string boot = std::to_string(host.boot);
-  const bool in_doubt =
-      disk.is_there && disk.record.running && disk.record.boot_id != boot && !fsync_always_;
-  if (scenario_.trace) trace(number, in_doubt ? "restarts, tail in doubt" : "restarts");
-  core::Config config = config_;
-  config.self = {number + 1};
-  const bool is_there = disk.is_there;
-  disk.record.boot_id = boot;  // reaches the disk with the first record that is saved
-  auto process =
-      std::make_unique<RegisterNode>(*host.around, config, in_doubt, host.machine->clock().now());
-  disk.is_there = is_there;
-  host.machine->start(std::move(process));
+  if (!machine(number).is_up()) member(number).start();
 }
 
 void World::kill_process(std::size_t number) {
   if (scenario_.trace) trace(number, "is killed");
-  hosts_[number]->machine->kill(true);
-  hosts_[number]->record_disk->kill_process();
-  hosts_[number]->log_disk->kill_process();
+  member(number).kill_process();
 }
 
 void World::lose_power(std::size_t number) {
   if (scenario_.trace) trace(number, "loses power");
-  Host& host = *hosts_[number];
-  host.machine->kill(false);
-  host.record_disk->lose_power();
-  host.log_disk->lose_power();
-  ++host.boot;
-  if (!fsync_always_) host.in_doubt = true;
+  member(number).lose_power();
+  if (!plan_.fsync_always) hosts_[number]->in_doubt = true;
 }
 
 void World::wipe(std::size_t number) {
   if (scenario_.trace) trace(number, "loses its disk");
-  Host& host = *hosts_[number];
-  host.machine->kill(false);
-  host.record_disk->wipe();
-  host.log_disk->wipe();
-  ++host.boot;
-  host.in_doubt = true;
+  member(number).wipe();
+  hosts_[number]->in_doubt = true;
 }
 
 // A member is out of doubt once it says so and has it on disk.
 void World::settle_doubts() {
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
-    const RecordOnDisk& disk = hosts_[i]->record_disk->state();
-    if (hosts_[i]->in_doubt && hosts_[i]->machine->is_up() &&
-        node(i)->replica().claim() == wire::Claim::kSound && disk.is_there &&
-        !disk.record.recovering)
+    if (hosts_[i]->in_doubt && timeline_.now() >= hosts_[i]->in_doubt_until &&
+        replica(i) != nullptr && replica(i)->claim() == wire::Claim::kSound &&
+        member(i).has_record() && !member(i).is_marked_recovering())
       hosts_[i]->in_doubt = false;
   }
 }
@@ -200,54 +142,54 @@ bool World::may_lose_disk(std::size_t number) {
   settle_doubts();
   std::size_t in_doubt = 1;
   for (std::size_t i = 0; i < hosts_.size(); ++i)
-    if (i != number && (hosts_[i]->in_doubt || !hosts_[i]->record_disk->state().is_there ||
-                        hosts_[i]->record_disk->state().record.recovering))
+    if (i != number &&
+        (hosts_[i]->in_doubt || !member(i).has_record() || member(i).is_marked_recovering()))
       ++in_doubt;
   // Before a majority has written anything, nobody can tell what was lost.
   return checker_.committed_last().value > 0 && in_doubt <= (hosts_.size() - 1) / 2;
 }
 
 void World::hand_over(std::size_t target, std::int64_t timeout_us) {
-  for (std::size_t i = 0; i < hosts_.size(); ++i) {
-    if (!hosts_[i]->machine->is_up() || node(i)->replica().role() != core::Role::kPrimary) continue;
-    hosts_[i]->machine->post([target, timeout_us](Process& process, core::MonoTime now) {
-      static_cast<RegisterNode&>(process).hand_over({target + 1}, {timeout_us}, now);
-    });
-  }
+  for (std::size_t i = 0; i < hosts_.size(); ++i)
+    if (is_primary(i)) member(i).hand_over(target, timeout_us);
 }
 
 void World::abort_hand_over() {
-  for (std::size_t i = 0; i < hosts_.size(); ++i) {
-    if (!hosts_[i]->machine->is_up() || node(i)->replica().role() != core::Role::kPrimary) continue;
-    hosts_[i]->machine->post([](Process& process, core::MonoTime now) {
-      static_cast<RegisterNode&>(process).abort_hand_over(now);
-    });
-  }
+  for (std::size_t i = 0; i < hosts_.size(); ++i)
+    if (is_primary(i)) member(i).abort_hand_over();
 }
 
 void World::fail_disk(std::size_t number, bool failed) {
   Host& host = *hosts_[number];
-  if (host.log_disk->is_failed() == failed || !host.machine->is_up()) return;
+  if (!failed && host.in_doubt_until == INT64_MAX)
+    host.in_doubt_until = timeline_.now() + kMendingUs;
+  if (member(number).is_disk_failed() == failed || !machine(number).is_up()) return;
   if (scenario_.trace) trace(number, failed ? "disk fails" : "disk is mended");
-  host.log_disk->set_failed(failed);
-  host.machine->post([failed](Process& process, core::MonoTime now) {
-    static_cast<RegisterNode&>(process).disk_event(failed, now);
-  });
+  const bool forgets = member(number).set_disk_failed(failed, failed && may_lose_disk(number));
+  if (!forgets) return;
+  host.in_doubt = true;
+  host.in_doubt_until = INT64_MAX;
+}
+
+void World::set_wall_clock(std::size_t number, std::int64_t drift_ppm) {
+  Clock& clock = machine(number).wall_clock();
+  clock.set_drift(0);
+  // The error stays within its bound, whatever this one drifts by until it is set again.
+  clock.set(kWallEpochUs + timeline_.now() + draw_wall_error() / 2);
+  clock.set_drift(drift_ppm);
 }
 
 std::size_t World::primary_or_any() {
   for (std::size_t i = 0; i < hosts_.size(); ++i)
-    if (hosts_[i]->machine->is_up() && node(i)->replica().role() == core::Role::kPrimary) return i;
+    if (is_primary(i)) return i;
   return random_.below(hosts_.size());
 }
 
 void World::check_leases() {
-  if (faults_plan_.clocks_stop) return;
+  if (plan_.faults.clocks_stop) return;
   std::size_t holder = hosts_.size();
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
-    if (!hosts_[i]->machine->is_up() ||
-        !node(i)->replica().lease_holds(hosts_[i]->machine->clock().now()))
-      continue;
+    if (replica(i) == nullptr || !replica(i)->lease_holds(machine(i).clock().now())) continue;
     if (holder < hosts_.size())
       return checker_.fail(
           fmt::format("lease exclusivity: nodes {} and {} hold one", holder + 1, i + 1));
@@ -256,29 +198,28 @@ void World::check_leases() {
   // A new primary is no business of a holder's: it may hold no lease yet, but nobody may be elected
   // within one.
   for (std::size_t i = 0; i < hosts_.size() && holder < hosts_.size(); ++i) {
-    if (i == holder || !hosts_[i]->machine->is_up()) continue;
-    const core::Replica& other = node(i)->replica();
-    if (other.role() == core::Role::kPrimary && other.term() > node(holder)->replica().term())
+    if (i == holder || !is_primary(i)) continue;
+    const core::Replica& other = *replica(i);
+    if (other.term() > replica(holder)->term())
       return checker_.fail(
           fmt::format("lease exclusivity: node {} is elected in term {} within "
                       "node {}'s lease of term {}",
-                      i + 1, other.term().value, holder + 1, node(holder)->replica().term().value));
+                      i + 1, other.term().value, holder + 1, replica(holder)->term().value));
   }
 }
 
 // An entry that counts as committed must be out of reach of every election to come: if all
 // processes died now, nobody without it would get a majority by what lies on the disks. Members in
 // doubt neither vote nor stand.
-void World::check_committed_stays(LogIndex index, Term term) {
+void World::check_committed_stays(const log::Entry& entry) {
   settle_doubts();
   std::vector<const LogOnDisk*> logs;
   for (const auto& host : hosts_) {
-    const RecordOnDisk& record = host->record_disk->state();
-    if (record.is_there && !record.record.recovering && !host->in_doubt)
-      logs.push_back(&host->log_disk->state());
+    if (host->member->has_record() && !host->member->is_marked_recovering() && !host->in_doubt)
+      logs.push_back(host->member->log_on_disk());
   }
   for (const LogOnDisk* candidate : logs) {
-    if (candidate->holds(index, term)) continue;
+    if (candidate->holds(entry.index, entry.term)) continue;
     const auto votes = static_cast<std::size_t>(
         std::count_if(logs.begin(), logs.end(), [&](const LogOnDisk* voter) {
           return std::pair(candidate->last_term(), candidate->last_index()) >=
@@ -288,47 +229,8 @@ void World::check_committed_stays(LogIndex index, Term term) {
       return checker_.fail(
           fmt::format("commitment is forever: index {} of term {} counts as committed, but a "
                       "member without it can still be elected",
-                      index.value, term.value));
+                      entry.index.value, entry.term.value));
   }
-}
-
-void World::client_acts(std::size_t number) {
-  if (!clients_work_) return;
-  Client& client = clients_[number];
-  const std::uint64_t operation = client.operation = next_operation_++;
-  Machine& machine = *hosts_[client.target]->machine;
-  if (!machine.is_up()) return client_done(number, operation, true);
-  const Reply reply = [this, number, operation](Outcome outcome, LogIndex) {
-    client_done(number, operation, outcome == Outcome::kRefused);
-  };
-  if (random_.below(2) == 0) {
-    const std::size_t bytes = random_.below(12) == 0 ? random_.below(2'000) : random_.below(60);
-    machine.post([operation, bytes, reply](Process& process, core::MonoTime) {
-      static_cast<RegisterNode&>(process).write(operation, bytes, reply);
-    });
-  } else {
-    const Checker::Shown shown = checker_.shown();
-    const std::size_t target = client.target;
-    const Reply checked = [this, shown, target, reply](Outcome outcome, LogIndex version) {
-      if (outcome == Outcome::kDone) checker_.on_read(target, version, shown);
-      reply(outcome, version);
-    };
-    machine.post([mode = read_mode_, checked](Process& process, core::MonoTime now) {
-      static_cast<RegisterNode&>(process).read(mode, now, checked);
-    });
-  }
-  timeline_.after(kPatienceUs, [this, number, operation] { client_done(number, operation, true); });
-}
-
-void World::client_done(std::size_t number, std::uint64_t operation, bool moves_on) {
-  Client& client = clients_[number];
-  if (client.operation != operation) return;
-  client.operation = 0;
-  if (moves_on)
-    client.target = random_.below(3) == 0 ? random_.below(hosts_.size()) : primary_or_any();
-  timeline_.after(
-      1 + static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(think_us_))),
-      [this, number] { client_acts(number); });
 }
 
 bool World::run_until(TrueTime end, const std::function<bool()>& done) {
@@ -344,45 +246,30 @@ bool World::run_until(TrueTime end, const std::function<bool()>& done) {
   return false;
 }
 
-void World::write_something() {
-  for (std::size_t i = 0; i < hosts_.size(); ++i) {
-    if (!hosts_[i]->machine->is_up() || !node(i)->replica().accepts_entries()) continue;
-    hosts_[i]->machine->post([this](Process& process, core::MonoTime) {
-      static_cast<RegisterNode&>(process).write(next_operation_++, 20,
-                                                [this](Outcome outcome, LogIndex) {
-                                                  if (outcome == Outcome::kDone)
-                                                    wrote_after_ = true;
-                                                });
-    });
-    return;
-  }
-}
-
 bool World::all_agree() {
-  if (!wrote_after_) {
-    write_something();
+  if (!workload_->has_written()) {
+    workload_->write_once();
     return false;
   }
   const LogIndex last = checker_.committed_last();
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
-    if (!hosts_[i]->machine->is_up()) return false;
-    const RegisterNode& here = *node(i);
-    if (here.replica().claim() != wire::Claim::kSound || here.state().index != last ||
-        here.replica().commit_index() != last)
+    if (replica(i) == nullptr || replica(i)->claim() != wire::Claim::kSound ||
+        member(i).applied() != last || replica(i)->commit_index() != last)
       return false;
-    checker_.on_state(i, last, here.state().digest);
+    member(i).check_state();
   }
   return true;
 }
 
 std::string World::describe(std::size_t number) {
-  if (!hosts_[number]->machine->is_up()) return "is down";
-  const core::Replica& replica = node(number)->replica();
+  if (!machine(number).is_up()) return "is down";
+  if (this->replica(number) == nullptr) return "is loading";
+  const core::Replica& replica = *this->replica(number);
   std::string text = fmt::format(
       "{} term={} claim={} primary={} last={} commit={} applied={} generation={}",
       core::name_of(replica.role()), replica.term().value, core::name_of(replica.claim()),
       replica.primary().value, replica.last_index().value, replica.commit_index().value,
-      node(number)->state().index.value, replica.generation());
+      member(number).applied().value, replica.generation());
   if (replica.role() != core::Role::kPrimary) return text;
   for (const core::PeerView& peer : replica.peers())
     text +=
@@ -396,23 +283,21 @@ std::string World::describe(std::size_t number) {
 void World::mend_old_generations() {
   std::uint64_t newest = 0;
   for (std::size_t i = 0; i < hosts_.size(); ++i)
-    newest = std::max(newest, node(i)->replica().generation());
+    if (replica(i) != nullptr) newest = std::max(newest, replica(i)->generation());
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
-    if (node(i)->replica().generation() == newest) continue;
+    if (replica(i) == nullptr || replica(i)->generation() == newest) continue;
     wipe(i);
     restart(i);
   }
 }
 
 RunResult World::run() {
-  for (std::size_t i = 0; i < clients_.size(); ++i)
-    timeline_.after(static_cast<std::int64_t>(random_.below(500'000)),
-                    [this, i] { client_acts(i); });
+  workload_->begin();
   // A cluster first comes up in peace: an empty disk is no loss then.
   run_until(1'000'000, [&] { return checker_.committed_last().value > 0; });
   faults_->begin();
-  run_until(chaos_us_, {});
-  clients_work_ = false;
+  run_until(plan_.chaos_us, {});
+  workload_->end();
   faults_->end();
   network_->set_weather({});
   if (scenario_.trace)
@@ -426,8 +311,8 @@ RunResult World::run() {
   if (!agreed && !checker_.failed() && scenario_.trace)
     for (std::size_t i = 0; i < hosts_.size(); ++i) trace(i, describe(i));
   if (!agreed && !checker_.failed())
-    checker_.fail(wrote_after_ ? "members do not agree after the faults ended"
-                               : "no progress after the faults ended");
+    checker_.fail(workload_->has_written() ? "members do not agree after the faults ended"
+                                           : "no progress after the faults ended");
   RunResult result;
   result.failure = checker_.failure();
   result.members = hosts_.size();

@@ -34,6 +34,7 @@ void Cluster::start(std::size_t number, bool bootstrap) {
     if (start.runs.empty() || start.runs.back().term != entry.term)
       start.runs.push_back({entry.index, entry.term});
     start.last_index = entry.index;
+    start.last_time = entry.time;
     start.tail.push_back(entry);
   }
   starting.disk.in_doubt = false;

@@ -11,7 +11,7 @@ using wire::SnapshotReply;
 namespace {
 
 SnapshotChunk chunk(SnapshotId id, std::uint64_t offset, std::string_view bytes, bool is_last) {
-  return {id, offset, is_last, Rope::copy_of(bytes)};
+  return {id, 0, offset, is_last, Rope::copy_of(bytes)};
 }
 
 constexpr SnapshotId kAt100{{100}, {3}};
@@ -113,7 +113,7 @@ TEST_CASE("a snapshot is sent in blocks within the window, goes on where the pee
   while (primary.effects().read_snapshot.size() > sent / 100) {
     const ReadSnapshot read = primary.effects().read_snapshot.back();
     CHECK(read.offset == sent);
-    primary.happens(SnapshotRead{{3}, kAt100, sent, Rope::copy_of(block), false});
+    primary.happens(SnapshotRead{{3}, kAt100, 0, sent, Rope::copy_of(block), false});
     sent += 100;
     REQUIRE(sent <= 400);
   }

@@ -1,7 +1,9 @@
 #include "replication/log/storage.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <limits>
+#include <variant>
 
 #include "tests/unit/log/storage_member.hpp"
 
@@ -369,6 +371,34 @@ TEST_CASE("an append goes before the blocks of a snapshot that wait", "[storage]
   CHECK(out.spent_ropes.size() == 5);
   CHECK(storage.next_due() > 2 * kSecond);
   CHECK(storage.waiting_bytes() == 0);
+}
+
+TEST_CASE("a snapshot behind a truncation that waits with it goes behind it", "[storage]") {
+  Fixture it;
+  it.member.append(20, 400);
+  StorageEvents out;
+  std::vector<Request> requests;
+  requests.emplace_back(TruncateRequest{100, LogIndex{4}});
+  AppendRequest append;
+  append.write = 101;
+  for (std::uint64_t i = 4; i <= 30; ++i)
+    append.entries.push_back({Term{2}, LogIndex{i}, 0, EntryKind::kNoOp, {}});
+  requests.emplace_back(std::move(append));
+  BeginSnapshotRequest begin;
+  begin.index = LogIndex{25};
+  begin.term = Term{2};
+  requests.emplace_back(begin);
+  requests.emplace_back(FinishSnapshotRequest{});
+  Storage& storage = it.member.storage();
+  storage.handle(std::move(requests), 2 * kSecond, out);
+  const auto said_done = [&] {
+    return std::any_of(out.events.begin(), out.events.end(), [](const StorageEvent& event) {
+      return std::holds_alternative<SnapshotDone>(event);
+    });
+  };
+  CHECK(!said_done());
+  while (storage.next_due() <= 2 * kSecond) storage.poll(2 * kSecond, out);
+  CHECK(said_done());
 }
 
 TEST_CASE("entries are read for a peer, but not those that are gone", "[storage]") {

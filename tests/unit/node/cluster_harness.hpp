@@ -67,6 +67,13 @@ class ClusterHarness {
     for (std::size_t peer = 0; peer < members_.size(); ++peer)
       if (peer != i && is_up(peer) && link(i, peer)) node(peer).on_peer_lost({i + 1}, mono());
   }
+  // Its process stands still; what is sent to it waits, and comes at once when it goes on.
+  void pause(std::size_t i) { members_[i]->is_paused = true; }
+  void resume(std::size_t i) {
+    members_[i]->is_paused = false;
+    for (auto& [from, message] : std::exchange(members_[i]->waiting, {}))
+      node(i).on_peer_message({from + 1}, std::move(message), mono());
+  }
   void cut(std::size_t i, std::size_t peer) { set_link(i, peer, false); }
   void mend(std::size_t i, std::size_t peer) { set_link(i, peer, true); }
   void isolate(std::size_t i) {
@@ -97,7 +104,7 @@ class ClusterHarness {
       now.unix_ms += 5;
       now.unix_us += 5'000;
       for (std::size_t i = 0; i < members_.size(); ++i)
-        if (is_up(i) && now.mono_us >= node(i).next_tick()) node(i).tick(now);
+        if (runs(i) && now.mono_us >= node(i).next_tick()) node(i).tick(now);
       settle();
     }
   }
@@ -105,7 +112,7 @@ class ClusterHarness {
   std::optional<std::size_t> primary() {
     for (int tries = 0; tries < 2000; ++tries) {
       for (std::size_t i = 0; i < members_.size(); ++i)
-        if (is_up(i) && role(i) == "master") return i;
+        if (runs(i) && role(i) == "master") return i;
       advance_ms(5);
     }
     return std::nullopt;
@@ -162,7 +169,10 @@ class ClusterHarness {
     std::unique_ptr<Node> node;
     std::unique_ptr<log::Storage> storage;
     client::Client* client = nullptr;
+    bool is_paused = false;
+    std::deque<std::pair<std::size_t, wire::Message>> waiting;
   };
+  bool runs(std::size_t i) const { return is_up(i) && !members_[i]->is_paused; }
 
   core::MonoTime mono() const { return {now.mono_us}; }
   bool link(std::size_t i, std::size_t peer) const { return links_[i * members_.size() + peer]; }
@@ -180,7 +190,7 @@ class ClusterHarness {
   }
 
   bool turn(std::size_t i) {
-    if (!is_up(i)) return false;
+    if (!runs(i)) return false;
     bool moved = node(i).background(now, 1000);
     std::vector<log::Request> requests = node(i).end_turn(now);
     log::StorageEvents events;
@@ -195,7 +205,11 @@ class ClusterHarness {
       const std::size_t to = message.to.value - 1;
       if (!is_up(to) || !link(i, to)) continue;
       moved = true;
-      node(to).on_peer_message({i + 1}, std::move(message.message), mono());
+      if (runs(to)) {
+        node(to).on_peer_message({i + 1}, std::move(message.message), mono());
+      } else {
+        members_[to]->waiting.emplace_back(i, std::move(message.message));
+      }
     }
     return moved;
   }

@@ -10,38 +10,13 @@
 #include <vector>
 
 #include "base/check.hpp"
-#include "base/result.hpp"
 #include "base/time.hpp"
 #include "config/options/options.hpp"
 #include "server/client/client.hpp"
-#include "server/commands/host.hpp"
 #include "server/node/node.hpp"
+#include "tests/support/fake_host.hpp"
 
 namespace holdfast::node {
-
-class FakeHost : public commands::Host {
- public:
-  commands::HostFigures figures() override {
-    commands::HostFigures shown;
-    shown.network = counters;
-    return shown;
-  }
-  commands::NetworkCounters network() override { return counters; }
-  MonoUs stopwatch_us() override { return watch_us += step_us; }
-  Result<void> rewrite_config(const config::Options&) override { return {}; }
-
-  commands::NetworkCounters counters;
-  MonoUs watch_us = 0;
-  MonoUs step_us = 0;  // what each look at the stopwatch adds
-};
-
-// A request as it goes over the wire.
-inline std::string request(const std::vector<std::string>& words) {
-  std::string text = "*" + std::to_string(words.size()) + "\r\n";
-  for (const std::string& word : words)
-    text += "$" + std::to_string(word.size()) + "\r\n" + word + "\r\n";
-  return text;
-}
 
 // Whatever else is set: no data folder.
 inline config::Options in_memory(config::Options options = {}) {

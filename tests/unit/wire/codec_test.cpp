@@ -36,7 +36,7 @@ std::vector<Message> one_of_each() {
   add(TakeOver{{123}, 456});
   add(StatusRequest{0x1122334455667788});
   add(StatusReply{1, Claim::kRecovering, {10}, {9}, 100000, true});
-  add(SnapshotChunk{{{50}, {3}}, 1 << 20, true, Rope::copy_of("chunk")});
+  add(SnapshotChunk{{{50}, {3}}, 1'700'000'000'000, 1 << 20, true, Rope::copy_of("chunk")});
   add(SnapshotReply{{{50}, {3}}, 12345, true});
   return all;
 }

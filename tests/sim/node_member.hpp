@@ -1,0 +1,64 @@
+// NodeMember is a member that is a whole node, with its data folder on a simulated disk that is
+// torn, fails and forgets.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "tests/sim/node_process.hpp"
+#include "tests/sim/world_plan.hpp"
+
+namespace holdfast::sim {
+
+class NodeMember final : public Member {
+ public:
+  NodeMember(Surroundings around, const WorldPlan& plan, std::uint64_t seed);
+
+  std::size_t number() const { return around_.machine.number(); }
+  // Null: it is down.
+  NodeProcess* process() const { return static_cast<NodeProcess*>(around_.machine.process()); }
+  std::uint64_t life() const { return around_.machine.life(); }
+  // To be done in a coming turn; lost if the process dies before.
+  void post(std::function<void(NodeProcess&, const TimePoint&)> action) {
+    around_.machine.post([action = std::move(action)](Process& process, const TimePoint& now) {
+      action(static_cast<NodeProcess&>(process), now);
+    });
+  }
+
+  void start() override;
+  void kill_process() override;
+  void lose_power() override;
+  void wipe() override;
+  bool set_disk_failed(bool failed, bool may_forget) override;
+  bool is_disk_failed() const override { return is_disk_failed_; }
+  bool has_record() const override { return record() != nullptr; }
+  bool is_marked_recovering() const override { return has_record() && record()->recovering; }
+  const core::Replica* replica() const override {
+    return process() ? process()->replica() : nullptr;
+  }
+  LogIndex applied() const override { return process()->applied(); }
+  void check_state() override { process()->check_data(); }
+  void hand_over(std::size_t target, std::int64_t timeout_us) override;
+  void abort_hand_over() override;
+
+ private:
+  config::Options options() const;
+  log::StorageOptions storage_options();
+  const log::DurableRecord* record() const;
+  void remember_record();
+  void end(const std::string& cause);
+  void die(bool says_goodbye);
+  void renew_disk();
+
+  Surroundings around_;
+  const WorldPlan& plan_;
+  Random random_;
+  std::unique_ptr<SimDisk> disk_;
+  std::optional<log::DurableRecord> record_;  // of the life before, as far as it is known
+  bool is_disk_failed_ = false;
+  bool has_disk_failed_ = false;  // in this life
+  std::uint64_t boot_ = 1;
+};
+
+}  // namespace holdfast::sim

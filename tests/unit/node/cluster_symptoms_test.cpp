@@ -1,0 +1,140 @@
+// Whole nodes as a cluster: what the simulator found wrong once, each by its symptom.
+#include <algorithm>
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "tests/unit/node/cluster_harness.hpp"
+
+namespace holdfast::node {
+
+namespace {
+
+bool has_logged(const commands::HostEffects& effects, std::string_view text) {
+  return std::any_of(
+      effects.log_lines.begin(), effects.log_lines.end(),
+      [&](const commands::LogLine& line) { return line.text.find(text) != std::string::npos; });
+}
+
+void fail_disk(ClusterHarness& cluster, std::size_t i) {
+  cluster.disk(i).set_weather({.write_error = 1'000'000, .sync_error = 1'000'000});
+}
+
+}  // namespace
+
+TEST_CASE(
+    "a paused primary that hears of its successor and of its entries at once confirms nothing",
+    "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t first = cluster.primary().value();
+  cluster.execute(first, {"SET", "k", "void"});
+  cluster.pause(first);
+  const std::size_t second = cluster.primary().value();
+  for (int i = 0; i < 5; ++i) REQUIRE(cluster.call(second, {"SET", "k", "theirs"}) == kOk);
+  cluster.advance_ms(50);
+  cluster.resume(first);
+  cluster.settle();
+  CHECK(cluster.output(first).empty());
+  CHECK(cluster.client(first).fate == client::Fate::kCloseNow);
+  cluster.advance_ms(500);
+  CHECK(cluster.digest(first) == cluster.digest(second));
+}
+
+TEST_CASE("a snapshot of what never came to be is not finished when others' entries take its place",
+          "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t first = cluster.primary().value();
+  REQUIRE(cluster.call(first, {"SET", "k", "kept"}) == kOk);
+  cluster.isolate(first);
+  cluster.execute(first, {"SET", "void", "v"});
+  cluster.execute(first, {"BGSAVE"});
+  cluster.settle();
+  cluster.pause(first);
+  const std::size_t second = cluster.primary().value();
+  cluster.rejoin(first);
+  for (int i = 0; i < 5; ++i) REQUIRE(cluster.call(second, {"SET", "k", "theirs"}) == kOk);
+  cluster.advance_ms(50);
+  cluster.resume(first);
+  cluster.advance_ms(500);
+  CHECK(!has_logged(cluster.effects(first), "snapshot saved"));
+  cluster.kill(first);
+  cluster.start(first);
+  cluster.advance_ms(500);
+  CHECK(cluster.digest(first) == cluster.digest(second));
+}
+
+TEST_CASE("while no disk takes its deletion, an overdue key is not shown as absent", "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  REQUIRE(cluster.call(primary, {"SET", "kept", "v"}) == kOk);
+  REQUIRE(cluster.call(primary, {"SET", "overdue", "v", "PX", "2000"}) == kOk);
+  for (std::size_t i = 0; i < 3; ++i) fail_disk(cluster, i);
+  cluster.execute(primary, {"SET", "k", "v"});
+  cluster.advance_ms(2500);
+  REQUIRE(cluster.primary() == primary);
+  cluster.reconnect(primary);
+  CHECK(cluster.call(primary, {"GET", "kept"}) == "$1\r\nv\r\n");
+  CHECK(cluster.call(primary, {"GET", "overdue"}).substr(0, 8) == "-MISCONF");
+  CHECK(cluster.call(primary, {"GET", "never"}) == kNull);
+}
+
+TEST_CASE("a member whose log is not known to be committed takes no snapshot of nothing",
+          "[cluster]") {
+  config::Options options;
+  options.persistence.snapshot_log_bytes = 100;
+  ClusterHarness cluster(3, options);
+  const std::size_t first = cluster.primary().value();
+  cluster.isolate(first);
+  cluster.execute(first, {"SET", "k", std::string(200, 'v')});
+  cluster.settle();
+  for (std::size_t i = 0; i < 3; ++i) cluster.kill(i);
+  cluster.start(first);
+  cluster.advance_ms(100);
+  CHECK(!has_logged(cluster.effects(first), "snapshot saved"));
+}
+
+TEST_CASE("a member whose only snapshot is of nothing still reloads from its log", "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t first = cluster.primary().value();
+  REQUIRE(cluster.call(first, {"SET", "k", "v"}) == kOk);
+  cluster.advance_ms(100);
+  for (std::size_t i = 0; i < 3; ++i) cluster.kill(i);
+  for (std::size_t i = 0; i < 3; ++i) {
+    cluster.start(i);
+    cluster.settle();
+    cluster.call(i, {"BGSAVE"});  // it knows of no committed entry yet
+    REQUIRE(has_logged(cluster.effects(i), "snapshot saved index=0"));
+    cluster.kill(i);
+  }
+  for (std::size_t i = 0; i < 3; ++i) cluster.start(i);
+  const std::size_t second = cluster.primary().value();
+  cluster.isolate(second);
+  cluster.execute(second, {"SET", "k", "void"});
+  cluster.advance_ms(1000);
+  cluster.rejoin(second);
+  cluster.advance_ms(1000);
+  for (std::size_t i = 0; i < 3; ++i) {
+    REQUIRE(cluster.effects(i).fatal.empty());
+    CHECK(cluster.digest(i) == cluster.digest(second));
+  }
+}
+
+TEST_CASE("after restarts with a clock that was set back no key lives longer", "[cluster]") {
+  ClusterHarness cluster(1);
+  REQUIRE(cluster.primary() == 0);
+  REQUIRE(cluster.call(0, {"SET", "k", "v", "PX", "60000"}) == kOk);
+  cluster.advance_ms(1000);
+  REQUIRE(cluster.call(0, {"SET", "other", "v"}) == kOk);
+  REQUIRE(cluster.call(0, {"BGSAVE"}) == "+Background saving started\r\n");
+  cluster.settle();
+  for (int restarts = 0; restarts < 2; ++restarts) {  // the first one's log has nothing but a no-op
+    cluster.kill(0);
+    cluster.now.unix_ms -= 20'000;
+    cluster.now.unix_us -= 20'000'000;
+    cluster.start(0);
+    REQUIRE(cluster.primary() == 0);
+  }
+  const std::string left = cluster.call(0, {"PTTL", "k"});
+  CHECK(std::stol(left.substr(1)) <= 59'000);
+}
+
+}  // namespace holdfast::node
