@@ -126,6 +126,11 @@ class LogStore {
   LogIndex synced_index() const { return state_.synced; }
   bool has_unsynced() const { return state_.synced < state_.last; }
   std::uint64_t file_bytes() const;
+  // The next append begins a new segment, which syncs the one before.
+  bool is_segment_full() const {
+    return state_.segments.empty() ||
+           state_.segments.back().file_bytes >= options_.segment_bytes_max;
+  }
   const std::vector<Segment>& segments() const { return state_.segments; }
 
  private:

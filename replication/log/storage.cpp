@@ -8,6 +8,12 @@
 
 namespace holdfast::log {
 
+namespace {
+
+constexpr std::uint64_t kSmallWriteBytes = 64 << 10;
+
+}  // namespace
+
 // --- life
 
 void Storage::Impl::refuse(std::string text, StorageEvents& out) {
@@ -304,6 +310,21 @@ Storage::~Storage() = default;
 
 void Storage::start(StorageEvents& out) {
   impl_->start(out);
+}
+
+bool Storage::is_small_write(const std::vector<Request>& requests) const {
+  const Impl& self = *impl_;
+  if (self.phase != Impl::Phase::kOpen || self.is_failed || !self.orders.empty() ||
+      !self.patient.empty() || self.writer->mode() == FsyncMode::kAlways || self.store->failure() ||
+      self.store->is_syncing() || self.store->is_segment_full())
+    return false;
+  std::uint64_t byte_count = 0;
+  for (const Request& request : requests) {
+    if (!std::holds_alternative<AppendRequest>(request)) return false;
+    byte_count += payload_bytes(request);
+  }
+  return byte_count <= kSmallWriteBytes &&
+         self.writer->unsynced_bytes() + byte_count <= self.options.unsynced_bytes_max;
 }
 
 void Storage::handle(std::vector<Request> requests, MonoUs now, StorageEvents& out) {

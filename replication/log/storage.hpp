@@ -282,6 +282,9 @@ class Storage {
 
   // Locks the folder and recovers; gives Recovered or Refused.
   void start(StorageEvents& out);
+  // Whether `handle` would do one small write with these requests and nothing else: no sync, no new
+  // file, nothing that waits before them, no failure to mend.
+  bool is_small_write(const std::vector<Request>& requests) const;
   // Carries out requests in order; those that wait together are grouped. Time is monotonic.
   void handle(std::vector<Request> requests, MonoUs now, StorageEvents& out);
   // What is due by time: the everysec sync, another try after a failure.

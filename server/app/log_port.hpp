@@ -4,6 +4,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/result.hpp"
@@ -26,6 +27,9 @@ class LogPort : public node::StoragePort {
   LogPort(const log::StorageOptions& options, std::function<void()> wake);
 
   void post(std::vector<log::Request> requests) override { thread_.post(std::move(requests)); }
+  std::optional<log::StorageEvents> write_now(std::vector<log::Request>& requests) override {
+    return thread_.write_now(requests);
+  }
   log::StorageEvents take_events() override { return thread_.take_events(); }
   log::StorageFigures figures() override { return thread_.figures(); }
   std::uint64_t queued_bytes() const override { return thread_.queued_bytes(); }

@@ -250,10 +250,6 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
   return client.fate == Fate::kOpen ? Step::kRan : Step::kClosing;
 }
 
-std::string Node::misconfigured() const {
-  return "MISCONF Errors writing to the AOF file: " + state_.persistence.disk_error;
-}
-
 bool Node::refused_for_state(Client& client, const CommandSpec& spec) {
   const commands::PersistenceState& persistence = state_.persistence;
   if (persistence.loading && !spec.has(Flag::kLoading)) [[unlikely]] {
@@ -388,7 +384,6 @@ bool Node::background(const TimePoint& sampled, std::size_t units, bool storage_
   const TimePoint now = command_time(sampled);
   update_rates(now);
   if (stopping_) return false;
-  if (replication_ != nullptr) carry_out_replication();  // of what commands asked for
   Persistence::Outcome outcome;
   bool more = persistence_.slice(now, units, storage_pressed, outcome);
   more |= persistence_.drop_spent(units);

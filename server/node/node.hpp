@@ -95,6 +95,9 @@ class Node {
   bool begin_farewell(const TimePoint& now, std::int64_t bound_ms);
   bool has_handed_over() const { return replication_ == nullptr || !replication_->is_primary(); }
 
+  // A member that another one may wait for.
+  bool is_follower() const { return replication_ != nullptr && !replication_->is_primary(); }
+
   bool storage_stopped() const { return !persists() || persistence_.stopped(); }
   // The earliest command time at which `background` may have something new to do.
   UnixMs next_due() const;
@@ -129,7 +132,9 @@ class Node {
   bool must_wait(const client::Client& client, const commands::CommandSpec& spec, UnixMs now) const;
   std::size_t expire_due(const TimePoint& now, std::size_t keys_max);
   void update_rates(const TimePoint& now);
-  std::string misconfigured() const;
+  std::string misconfigured() const {
+    return "MISCONF Errors writing to the AOF file: " + state_.persistence.disk_error;
+  }
   // Entries can be made now: data is there, and the disk takes them.
   bool accepts_entries() const {
     return !state_.persistence.loading && state_.persistence.disk_error.empty() &&

@@ -26,6 +26,10 @@ MonoUs now_us() {
       .count();
 }
 
+// A write on the owner's thread that took longer is the last one for a while.
+constexpr MonoUs kSlowWriteUs = 2'000;
+constexpr MonoUs kSlowDiskUs = 2'000'000;
+
 bool is_stop(const log::Request& request) {
   return std::holds_alternative<log::StopRequest>(request);
 }
@@ -80,6 +84,7 @@ struct LogThread::Shared {
   std::condition_variable changed;
   std::vector<log::Request> inbox;
   bool is_sleeping = false;
+  MonoUs sleeps_until = 0;
   log::StorageEvents outbox;
   bool is_woken = false;  // the owner, until it takes the events
   log::StorageFigures figures;
@@ -88,16 +93,18 @@ struct LogThread::Shared {
 
   // --- of the owner
   bool is_stop_posted = false;
+  MonoUs trusts_disk_from = 0;
   std::thread thread;
 };
 
-// Sleeps until there is something to do.
+// Sleeps until there is something to do. Meanwhile the owner may use the storage under the mutex.
 bool LogThread::Shared::wait_for_requests(std::vector<log::Request>& requests) {
-  const MonoUs due = storage.next_due();
   std::unique_lock lock(mutex);
   while (inbox.empty()) {
+    const MonoUs due = storage.next_due();
     if (due <= now_us()) break;
     is_sleeping = true;
+    sleeps_until = due;
     if (due == std::numeric_limits<MonoUs>::max()) {
       changed.wait(lock);
     } else {
@@ -195,6 +202,27 @@ void LogThread::post(std::vector<log::Request> requests) {
     must_wake = self.is_sleeping;
   }
   if (must_wake) self.changed.notify_all();
+}
+
+std::optional<log::StorageEvents> LogThread::write_now(std::vector<log::Request>& requests) {
+  Shared& self = *shared_;
+  const MonoUs begun = now_us();
+  if (requests.empty() || begun < self.trusts_disk_from) return std::nullopt;
+  log::StorageEvents events;
+  bool must_wake = false;
+  {
+    const std::unique_lock lock(self.mutex, std::try_to_lock);
+    if (!lock || !self.is_sleeping || !self.inbox.empty() || !is_empty(self.outbox) ||
+        !self.storage.is_small_write(requests))
+      return std::nullopt;
+    self.storage.handle(std::move(requests), begun, events);
+    self.figures.unsynced_bytes = self.storage.figures().unsynced_bytes;
+    must_wake = self.storage.next_due() < self.sleeps_until;
+  }
+  if (must_wake) self.changed.notify_all();
+  const MonoUs ended = now_us();
+  if (ended - begun > kSlowWriteUs) self.trusts_disk_from = ended + kSlowDiskUs;
+  return events;
 }
 
 log::StorageEvents LogThread::take_events() {

@@ -2,14 +2,16 @@
 // loop. The owner posts requests and is woken when there are events to take.
 //
 // All functions belong to one owner thread, and none of them waits for the disk but `stop` (and the
-// destructor). Entries and ropes have reference counts that are not atomic: the log thread reads
-// their bytes and hands them back (StorageEvents), the owner alone copies and drops them.
+// destructor), and `write_now` if the disk is slower than it was. Entries and ropes have reference
+// counts that are not atomic: the log thread reads their bytes and hands them back (StorageEvents),
+// the owner alone copies and drops them.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "replication/log/file_system.hpp"
@@ -31,6 +33,12 @@ class LogThread {
 
   // Requests of one call are handled together.
   void post(std::vector<log::Request> requests);
+
+  // Carries out a small write (log::Storage::is_small_write) on the owner's thread, which saves two
+  // hand-overs between threads: for whoever is waited for, and may be late once. Nothing, and the
+  // requests are as they were: the thread is at work, there is more to do than that, or such a
+  // write was slow a short while ago.
+  std::optional<log::StorageEvents> write_now(std::vector<log::Request>& requests);
 
   log::StorageEvents take_events();
 

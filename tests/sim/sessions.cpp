@@ -31,8 +31,10 @@ Sessions::Sessions(Timeline& timeline, Random& random, History& history,
       trace_(std::move(trace)) {}
 
 void Sessions::begin() {
-  for (std::size_t i = 0; i + 1 < clients_.size(); ++i)
+  for (std::size_t i = 0; i + 1 < clients_.size(); ++i) {
+    clients_[i].only_reads = i > 0 && random_.below(3) == 0;
     timeline_.after(below(500'000), [this, i] { act(i); });
+  }
 }
 
 std::size_t Sessions::primary_or_any() {
@@ -44,9 +46,10 @@ std::size_t Sessions::primary_or_any() {
 
 // --- what is asked
 
-Sessions::Operation Sessions::draw() {
+Sessions::Operation Sessions::draw(bool only_reads) {
   Operation operation;
-  const std::uint64_t kind = random_.below(200);
+  std::uint64_t kind = random_.below(200);
+  if (only_reads) kind = kind < 150 ? 60 : kind < 170 ? 165 : 187;
   operation.keys = {fmt::format("session:{}", random_.below(kSessionKeys))};
   if (kind < 60) {
     operation.kind = Kind::kSet;
@@ -117,7 +120,7 @@ void Sessions::act(std::size_t number) {
   Client& client = clients_[number];
   client.operations.clear();
   for (std::size_t left = 1 + random_.below(kPipelineMax); left > 0; --left)
-    client.operations.push_back(draw());
+    client.operations.push_back(draw(client.only_reads));
   send(number);
 }
 

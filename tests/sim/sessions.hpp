@@ -62,8 +62,9 @@ class Sessions final : public Workload {
     std::string input;
     TrueTime last_arrival = 0;
     bool was_refused = false;
+    bool only_reads = false;  // so that it stays where it is, as long as it is answered
   };
-  Operation draw();
+  Operation draw(bool only_reads);
   std::string bytes_of(Operation& operation);
   void act(std::size_t number);
   void send(std::size_t number);

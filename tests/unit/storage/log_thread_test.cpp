@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "server/storage/machine.hpp"
@@ -78,7 +79,21 @@ class Owner {
     thread_.post(std::move(requests));
   }
   // One entry, whose payload lies in the same block as those of its neighbours.
-  void append(std::string_view payload) {
+  void append(std::string_view payload) { post(make_append(payload)); }
+  // The same, on this thread. False: it has to be posted, and was not.
+  bool append_now(std::string_view payload) {
+    std::vector<log::Request> requests;
+    requests.emplace_back(make_append(payload));
+    std::optional<log::StorageEvents> events = thread_.write_now(requests);
+    if (!events) {
+      --last;
+      --written;
+      return false;
+    }
+    for (log::StorageEvent& event : events->events) on(event);
+    return true;
+  }
+  log::AppendRequest make_append(std::string_view payload) {
     log::Entry entry;
     entry.index = LogIndex{++last};
     entry.term = Term{1};
@@ -88,7 +103,7 @@ class Owner {
     log::AppendRequest append;
     append.write = ++written;
     append.entries.push_back(std::move(entry));
-    post(std::move(append));
+    return append;
   }
   bool wait_persisted() {
     return wait_until([&] { return persisted == written; });
@@ -334,6 +349,47 @@ TEST_CASE("a read-only folder is refused with its remedy", "[log_thread]") {
   REQUIRE(owner.wait_until([&] { return !owner.refusal.empty(); }));
   CHECK(owner.refusal.find("Read-only file system") != std::string::npos);
   CHECK(owner.refusal.find("mount it writable") != std::string::npos);
+}
+
+TEST_CASE("a small write is done at once while the thread has nothing to do", "[log_thread]") {
+  const TemporaryFolder folder;
+  const std::size_t count = 2'000;
+  std::size_t done_at_once = 0;
+  {
+    Owner owner(options_for(folder.path()));
+    REQUIRE(owner.load());
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::string payload = "entry " + std::to_string(i);
+      if (i % 3 != 0 && owner.append_now(payload)) {
+        ++done_at_once;
+        REQUIRE(owner.persisted == owner.written);
+      } else {
+        owner.append(payload);
+        REQUIRE(owner.wait_persisted());
+      }
+    }
+    CHECK(done_at_once > 0);
+    CHECK(!owner.append_now(std::string(100'000, 'x')));
+    REQUIRE(stop(owner));
+  }
+  Owner again(options_for(folder.path()));
+  REQUIRE(again.load());
+  REQUIRE(again.loaded.size() >= count);
+  std::size_t entries = 0;
+  for (const std::string& payload : again.loaded)
+    if (payload == "entry " + std::to_string(entries)) ++entries;
+  CHECK(entries == count);
+  REQUIRE(stop(again));
+}
+
+TEST_CASE("what must be synced first is not done at once", "[log_thread]") {
+  const TemporaryFolder folder;
+  Owner owner(options_for(folder.path(), log::FsyncMode::kAlways));
+  REQUIRE(owner.load());
+  owner.append("first");
+  REQUIRE(owner.wait_persisted());
+  CHECK(!owner.append_now("second"));
+  REQUIRE(stop(owner));
 }
 
 }  // namespace holdfast::storage::test
