@@ -1,5 +1,6 @@
-// Planted faults, compiled only into the simulator, which must find each of them: HF_BUG marks the
-// places. In every other program it is false.
+// Planted faults, compiled only into one program of the simulator, which must find each of them:
+// HF_BUG marks the places. In every other program it is false. One fault is switched on at a time,
+// for the whole process, so that no type differs between the programs.
 #pragma once
 
 #include <cstdint>
@@ -32,9 +33,11 @@ enum class Bug : std::uint8_t {
   kReadUncommitted,
 };
 
+inline Bug planted_fault = Bug::kNone;
+
 }  // namespace holdfast
 
-#define HF_BUG(where, name) ((where).bug == ::holdfast::Bug::name)
+#define HF_BUG(name) (::holdfast::planted_fault == ::holdfast::Bug::name)
 #else
-#define HF_BUG(where, name) false
+#define HF_BUG(name) false
 #endif

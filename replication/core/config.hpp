@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "base/ids.hpp"
-#include "base/planted_fault.hpp"
 #include "replication/core/time.hpp"
 
 namespace holdfast::core {
@@ -35,10 +34,6 @@ struct Tuning {
   // Of entries in one message; an entry with a larger payload goes in fragments of this size.
   std::size_t message_bytes = std::size_t{1} << 20;
   std::uint64_t entry_bytes_max = std::uint64_t{1} << 32;
-
-#ifdef HOLDFAST_SIM_BUGS
-  Bug bug = Bug::kNone;
-#endif
 };
 
 struct Config : Tuning {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.hpp"
+#include "base/planted_fault.hpp"
 
 namespace holdfast::core {
 
@@ -75,9 +76,7 @@ void LogView::truncate(LogIndex from) {
   while (!runs_.empty() && runs_.back().first > last) runs_.pop_back();
   last_ = last;
   persisted_ = std::min(persisted_, last);
-#ifdef HOLDFAST_SIM_BUGS
-  if (bug_persisted_by_index) return;
-#endif
+  if (HF_BUG(kPersistedByIndex)) return;
   for (PendingWrite& write : pending_) write.last = std::min(write.last, last);
 }
 

@@ -58,10 +58,6 @@ class LogView {
   // Drops old persisted entries up to `through` from the backlog while it is above its limit.
   void trim_backlog(std::size_t bytes_max, LogIndex through);
 
-#ifdef HOLDFAST_SIM_BUGS
-  bool bug_persisted_by_index = false;
-#endif
-
  private:
   struct PendingWrite {
     WriteNumber write = 0;

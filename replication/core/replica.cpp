@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "base/check.hpp"
+#include "base/planted_fault.hpp"
 
 namespace holdfast::core {
 
@@ -58,14 +59,10 @@ Replica::Replica(Config config, Start start)
   }
   last_entry_time_ = start.last_time;
   // The process before this one may have promised as much a moment ago.
-  if (!HF_BUG(config_, kForgetPromiseOnRestart)) {
+  if (!HF_BUG(kForgetPromiseOnRestart)) {
     promise_.not_before(started_ + milliseconds(static_cast<std::int64_t>(record_.promise_ms_max)));
   }
-#ifdef HOLDFAST_SIM_BUGS
-  if (config_.bug == Bug::kPersistedByIndex) log_.bug_persisted_by_index = true;
-  if (config_.bug == Bug::kCountWipedVote && claim_ == wire::Claim::kBlank)
-    claim_ = wire::Claim::kSound;
-#endif
+  if (HF_BUG(kCountWipedVote) && claim_ == wire::Claim::kBlank) claim_ = wire::Claim::kSound;
   election_.next_round = started_ + rank_delay();
   if (config_.failover == Failover::kUnilateral)
     election_.next_round = election_.next_round + config_.election_timeout * 2;
@@ -202,8 +199,7 @@ void Replica::on_received(const Received& received) {
         } else if constexpr (std::is_same_v<T, wire::Release>) {
           // A vote request that was kept is judged in `finish`, if nothing else forbids it: what a
           // former life promised is not released.
-          if (from == primary_)
-            promise_.release(term_, body.round, HF_BUG(config_, kReleaseByOldHandOver));
+          if (from == primary_) promise_.release(term_, body.round, HF_BUG(kReleaseByOldHandOver));
         } else if constexpr (std::is_same_v<T, wire::HeartbeatReply>) {
           if (role_ == Role::kPrimary) on_heartbeat_reply(*peer, body);
         } else if constexpr (std::is_same_v<T, wire::AppendReply>) {
@@ -345,7 +341,7 @@ void Replica::save_record() {
   record_.voted_for = voted_for_.value;
   record_.generation = generation_;
   record_.recovering = claim_ != wire::Claim::kSound && !is_clearing_mark_;
-  if (HF_BUG(config_, kLoseRecoveringMark)) record_.recovering = claim_ == wire::Claim::kBlank;
+  if (HF_BUG(kLoseRecoveringMark)) record_.recovering = claim_ == wire::Claim::kBlank;
   outbox_.note_record_write(++writes_);
   out_->records.push_back({writes_, record_});
 }
@@ -419,8 +415,7 @@ void Replica::announce(LogIndex void_from) {
 
 void Replica::deliver_committed() {
   LogIndex limit = commit_;
-  if (HF_BUG(config_, kApplyBeforeCommit) && role_ != Role::kPrimary)
-    limit = std::max(limit, verified_);
+  if (HF_BUG(kApplyBeforeCommit) && role_ != Role::kPrimary) limit = std::max(limit, verified_);
   std::size_t bytes = 0;
   while (applied_ < limit && bytes < kApplyBytesMax && out_->apply.size() < kApplyEntriesMax) {
     const LogIndex next{applied_.value + 1};
@@ -465,7 +460,7 @@ void Replica::on_log_read(const LogRead& read) {
 }
 
 LogIndex Replica::persisted_and_agreed() const {
-  if (HF_BUG(config_, kAcknowledgeBeforePersist)) return verified_;
+  if (HF_BUG(kAcknowledgeBeforePersist)) return verified_;
   return std::min(log_.persisted(), verified_);
 }
 

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 
+#include "base/planted_fault.hpp"
 #include "replication/core/replica.hpp"
 
 namespace holdfast::core {
@@ -18,14 +19,14 @@ bool Replica::is_log_behind(const VoteRequest& request) const {
 
 // Whether this member may not vote now, whatever for. A primary is bound as long as its lease.
 bool Replica::is_promised() const {
-  if (HF_BUG(config_, kIgnorePromise)) return false;
+  if (HF_BUG(kIgnorePromise)) return false;
   if (role_ == Role::kPrimary) return now_ < lease_.until();
   return promise_.holds(now_);
 }
 
 bool Replica::may_stand() const {
   const bool claims = claim_ == wire::Claim::kSound ||
-                      (HF_BUG(config_, kRecoveringVotes) && claim_ == wire::Claim::kRecovering);
+                      (HF_BUG(kRecoveringVotes) && claim_ == wire::Claim::kRecovering);
   return claims && !disk_failed_;
 }
 
@@ -89,8 +90,7 @@ void Replica::judge_kept_vote() {
   if (!election_.kept_vote) return;
   const KeptRequest kept = *election_.kept_vote;
   election_.kept_vote.reset();
-#ifdef HOLDFAST_SIM_BUGS
-  if (config_.bug == Bug::kKeptVoteUnjudged) {
+  if (HF_BUG(kKeptVoteUnjudged)) {
     term_ = std::max(term_, kept.request.for_term);
     voted_for_ = kept.from;
     if (role_ != Role::kPrimary) become_replica({});
@@ -98,7 +98,6 @@ void Replica::judge_kept_vote() {
     return send(kept.from,
                 VoteReply{kept.request.kind, kept.request.for_term, true, Refusal::kNone});
   }
-#endif
   judge_vote(kept.from, kept.request);
 }
 
@@ -112,7 +111,7 @@ void Replica::judge_vote(NodeId from, const VoteRequest& request) {
     return refuse_vote(from, request, Refusal::kRecovering);
   }
   if (term < term_) return refuse_vote(from, request, Refusal::kOldTerm);
-  const bool voted = voted_for_.value != 0 && voted_for_ != from && !HF_BUG(config_, kVoteTwice);
+  const bool voted = voted_for_.value != 0 && voted_for_ != from && !HF_BUG(kVoteTwice);
   if (term == term_ && (voted || primary_.value != 0))
     return refuse_vote(from, request, Refusal::kAlreadyVoted);
   if (is_log_behind(request)) {
@@ -216,7 +215,7 @@ void Replica::check_votes() {
   if (election_.granted.size() < votes_needed()) return;
   if (election_.phase == Phase::kAsking) {
     // Its own promise binds a candidate like every voter.
-    if (promise_.holds(now_) && !HF_BUG(config_, kBreakPromiseByCandidacy)) {
+    if (promise_.holds(now_) && !HF_BUG(kBreakPromiseByCandidacy)) {
       election_.phase = Phase::kWaiting;
       election_.deadline = kNever;
     } else {

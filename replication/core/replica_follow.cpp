@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 
+#include "base/planted_fault.hpp"
 #include "replication/core/replica.hpp"
 
 namespace holdfast::core {
@@ -59,7 +60,7 @@ void Replica::on_append(NodeId from, wire::AppendEntries append) {
     return reject_append(from, previous, log_.base_index());
   }
   const Term own = *log_.term_at(append.prev_index);
-  if (own != append.prev_term && !HF_BUG(config_, kForgetTruncation)) {
+  if (own != append.prev_term && !HF_BUG(kForgetTruncation)) {
     if (append.prev_index <= commit_) return contradiction(append.prev_index);
     const LogIndex before{append.prev_index.value - 1};
     return reject_append(from, previous, log_.last_with_term_at_most(before, append.prev_term));
@@ -89,7 +90,7 @@ bool Replica::take_entries(const wire::AppendEntries& append) {
   for (const wire::Entry& entry : append.entries) {
     if (entry.index <= log_.last_index()) {
       at = entry.index;
-      if (*log_.term_at(at) == entry.term || HF_BUG(config_, kForgetTruncation)) continue;
+      if (*log_.term_at(at) == entry.term || HF_BUG(kForgetTruncation)) continue;
       if (at <= commit_) {
         contradiction(at);
         return false;
@@ -134,7 +135,7 @@ void Replica::on_fragment(NodeId from, const wire::AppendFragment& fragment) {
     for (std::size_t i = 0; i < fragment.bytes.piece_count(); ++i)
       assembly_->bytes.append(fragment.bytes.piece(i));
   }
-  if (assembly_->bytes.size() < assembly_->total_bytes && !HF_BUG(config_, kApplyHalfEntry))
+  if (assembly_->bytes.size() < assembly_->total_bytes && !HF_BUG(kApplyHalfEntry))
     return acknowledge(from);
   RopeArena arena(0);
   arena.append_chunks(assembly_->bytes);
@@ -201,7 +202,7 @@ void Replica::discard_all() {
 
 void Replica::on_take_over(NodeId from, const wire::TakeOver& take_over) {
   if (from != primary_ || role_ != Role::kReplica) return;
-  promise_.release(term_, take_over.round, HF_BUG(config_, kReleaseByOldHandOver));
+  promise_.release(term_, take_over.round, HF_BUG(kReleaseByOldHandOver));
   if (!may_stand() || log_.last_index() < take_over.last_index || promise_.holds(now_)) {
     note(false, fmt::format("take-over declined from={} term={}", from.value, term_.value));
     return;

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "base/check.hpp"
+#include "base/planted_fault.hpp"
 #include "protocol/wire/codec.hpp"
 #include "replication/core/replica.hpp"
 
@@ -37,7 +38,7 @@ void Replica::become_primary() {
     save_record();
   }
   announce({});
-  if (!HF_BUG(config_, kSkipNoOp)) {
+  if (!HF_BUG(kSkipNoOp)) {
     append_to_log({term_, next_index(), last_entry_time_, log::EntryKind::kNoOp, {}});
     term_start_ = log_.last_index();
   } else {
@@ -192,7 +193,7 @@ void Replica::advance_commit() {
   std::array<std::uint64_t, kMembersMax> matches{};
   std::size_t count = 0;
   matches[count++] =
-      HF_BUG(config_, kAcknowledgeBeforePersist) ? log_.last_index().value : log_.persisted().value;
+      HF_BUG(kAcknowledgeBeforePersist) ? log_.last_index().value : log_.persisted().value;
   std::size_t needed = quorum();
   for (const PeerProgress& peer : peers_) matches[count++] = peer.counts() ? peer.match.value : 0;
   if (config_.failover == Failover::kUnilateral) {
@@ -208,7 +209,7 @@ void Replica::advance_commit() {
   }
   const LogIndex index{matches[needed - 1]};
   if (index <= commit_) return;
-  if (log_.term_at(index) != term_ && !HF_BUG(config_, kCommitOldTerms)) return;
+  if (log_.term_at(index) != term_ && !HF_BUG(kCommitOldTerms)) return;
   commit_ = index;
 }
 
@@ -344,15 +345,14 @@ bool Replica::lease_holds(MonoTime now) const {
     const PeerProgress& peer = peers_.front();
     if (!peer.is_connected || awake_.now() - peer.heard >= config_.election_timeout) return true;
   }
-  if (HF_BUG(config_, kLeaseByTickTime)) return tick_now_ < lease_.until();
+  if (HF_BUG(kLeaseByTickTime)) return tick_now_ < lease_.until();
   return std::max(now, now_) < lease_.until();
 }
 
 void Replica::on_read_requested(const ReadRequested& request, MonoTime now) {
   if (role_ != Role::kPrimary) {
     out_->reads.push_back({request.id, false});
-  } else if (HF_BUG(config_, kReadWithoutLease) ||
-             (request.mode == ReadMode::kLease && lease_holds(now))) {
+  } else if (HF_BUG(kReadWithoutLease) || (request.mode == ReadMode::kLease && lease_holds(now))) {
     out_->reads.push_back({request.id, true});
   } else {
     reads_.add(request.id);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 
+#include "base/planted_fault.hpp"
 #include "replication/core/replica.hpp"
 
 namespace holdfast::core {
@@ -115,7 +116,7 @@ void Replica::on_snapshot_chunk(NodeId from, const wire::SnapshotChunk& chunk) {
 void Replica::try_install() {
   if (!incoming_ || !incoming_->is_complete) return;
   const wire::SnapshotId id = incoming_->id;
-  if (id.index > primary_commit_ && !HF_BUG(config_, kInstallBeyondCommit)) return;
+  if (id.index > primary_commit_ && !HF_BUG(kInstallBeyondCommit)) return;
   if (id.index <= commit_ || log_.term_at(id.index) == id.term) {
     // The log got there by itself.
     drop_incoming();

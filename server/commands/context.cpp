@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "base/planted_fault.hpp"
 #include "base/text.hpp"
 
 namespace holdfast::commands {
@@ -32,7 +33,7 @@ keyspace::Lookup CommandContext::peek(keyspace::DatabaseIndex database, std::str
         depends_on({server_.journal.last_index().value + 1});
       return {};
     }
-    if (HF_BUG(server_, kReadOverdueUndeleted)) return {};
+    if (HF_BUG(kReadOverdueUndeleted)) return {};
     emit(keyspace::Delete{database, key, keyspace::DeleteReason::kExpired}, &lookup);
     ++server_.statistics.expired_keys;
     return server_.keyspace.find(database, key);

@@ -4,7 +4,6 @@
 
 #include <string>
 
-#include "base/planted_fault.hpp"
 #include "base/random.hpp"
 #include "base/time.hpp"
 #include "config/options/options.hpp"
@@ -66,9 +65,6 @@ struct ServerState {
   Cluster* cluster = nullptr;  // null: a server alone
   // Entries can be made: not on a replica. Where they cannot, an overdue key is only passed over.
   bool takes_entries = true;
-#ifdef HOLDFAST_SIM_BUGS
-  Bug bug = Bug::kNone;
-#endif
 };
 
 }  // namespace holdfast::commands

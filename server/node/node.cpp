@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/planted_fault.hpp"
 #include "base/text.hpp"
 #include "server/commands/context.hpp"
 #include "server/commands/table.hpp"
@@ -67,9 +68,6 @@ Node::Node(config::Options options, std::uint64_t seed, std::string run_id,
       persistence_(state_, replication_.get()),
       newest_(started) {
   state_.cluster = replication_.get();
-#ifdef HOLDFAST_SIM_BUGS
-  state_.bug = tuning.bug;
-#endif
 }
 
 Node::~Node() = default;
@@ -332,7 +330,7 @@ void Node::run(Client& client, const CommandSpec& spec, resp::Arguments argument
 // What the reply depends on decides when it leaves. `apart`: it lies in a buffer of its own.
 void Node::settle(Client& client, const CommandContext& ctx, std::size_t begin, bool apart) {
   const LogIndex own = ctx.mutations_emitted() > 0 ? state_.journal.last_index() : LogIndex{0};
-  const LogIndex index = HF_BUG(state_, kReadUncommitted) ? own : std::max(own, ctx.dependency());
+  const LogIndex index = HF_BUG(kReadUncommitted) ? own : std::max(own, ctx.dependency());
   if (own.value != 0) client.last_write = own;
   const bool waits = index > committed();
   if (apart && waits && !state_.persistence.disk_error.empty()) {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "base/check.hpp"
+#include "base/planted_fault.hpp"
 
 namespace holdfast::node {
 
@@ -325,6 +326,11 @@ void Replication::end_reload() {
   state_.persistence.loading = false;
   outcome_.log.push_back({fmt::format("reloaded last_index={}", applied_.value)});
   update_serving();
+}
+
+bool Replication::may_run(MonoUs now) const {
+  return replica_ && (replica_->lease_holds({now}) || HF_BUG(kReadWithoutLease)) &&
+         (replica_->accepts_entries() || !state_.persistence.disk_error.empty());
 }
 
 // --- what is shown and asked

@@ -74,10 +74,7 @@ class Replication : public commands::Cluster {
   bool is_reloading() const { return reload_ != nullptr; }
 
   // Commands that touch data may run now: entries can be made, and what is here is the newest.
-  bool may_run(MonoUs now) const {
-    return replica_ && (replica_->lease_holds({now}) || HF_BUG(tuning_, kReadWithoutLease)) &&
-           (replica_->accepts_entries() || !state_.persistence.disk_error.empty());
-  }
+  bool may_run(MonoUs now) const;
   bool is_primary() const { return replica_ && replica_->role() == core::Role::kPrimary; }
   bool accepts_entries() const { return replica_ && replica_->accepts_entries(); }
 

@@ -14,6 +14,7 @@
 #include <string>
 #include <string_view>
 
+#include "base/planted_fault.hpp"
 #include "tests/sim/world.hpp"
 
 namespace {
@@ -84,7 +85,7 @@ RunResult run_one(const Arguments& arguments, std::uint64_t seed) {
   scenario.trace = arguments.trace;
   if (arguments.registers) scenario.inhabitants = holdfast::sim::Inhabitants::kRegisters;
 #ifdef HOLDFAST_SIM_BUGS
-  scenario.bug = bug_of(arguments.bug);
+  holdfast::planted_fault = bug_of(arguments.bug);
 #endif
   return World(scenario).run();
 }

@@ -25,9 +25,6 @@ WorldPlan make_plan(const Scenario& scenario, Random& random) {
   config.window_bytes = config.message_bytes * 4 * static_cast<std::size_t>(between(1, 8));
   config.window_messages = static_cast<std::size_t>(between(2, 30));
   config.backlog_bytes = one_in(3) ? 2'000 : 200'000;
-#ifdef HOLDFAST_SIM_BUGS
-  config.bug = scenario.bug;
-#endif
   plan.fsync_always = one_in(3);
   plan.log_timing.write_us_max = one_in(4) ? 20'000 : 400;
   plan.log_timing.sync_period_us = plan.fsync_always ? 0 : 1'000'000;

@@ -25,9 +25,6 @@ struct Scenario {
   Inhabitants inhabitants = Inhabitants::kNodes;
   std::size_t members = 0;  // 0: by the seed
   bool trace = false;
-#ifdef HOLDFAST_SIM_BUGS
-  Bug bug = Bug::kNone;
-#endif
 };
 
 struct WorldPlan {
