@@ -129,8 +129,7 @@ void Server::end_turn() {
     for (const auto& session : std::exchange(held_, {})) queue_run(*session);
   }
   run_background(now);
-  post_to_storage();
-  if (peers_ != nullptr) peers_->send(node_.take_messages());
+  hand_over_writes();
   if (node_.has_effects()) apply_effects();
   release_committed();
   flush_queued();
@@ -156,18 +155,22 @@ void Server::run_background(const TimePoint& now) {
   } while (more_work_ && monotonic_us() < until);
 }
 
-void Server::post_to_storage() {
-  if (storage_ == nullptr) return;
-  std::vector<log::Request> requests = node_.end_turn(sample_clocks());
-  // The primary waits for what its replicas write: for two hand-overs between threads less. Its own
-  // write goes on beside theirs.
-  if (node_.is_follower()) {
-    if (auto events = storage_->write_now(requests)) {
-      node_.on_storage(std::move(*events), storage_->figures(), sample_clocks());
-      requests = node_.end_turn(sample_clocks());
-    }
+// What others must do goes first: their writes go on beside our own.
+void Server::hand_over_writes() {
+  std::vector<log::Request> requests;
+  if (storage_ != nullptr) requests = node_.end_turn(sample_clocks());
+  send_to_peers();
+  if (requests.empty()) return;
+  if (auto events = storage_->write_now(requests)) {
+    node_.on_storage(std::move(*events), storage_->figures(), sample_clocks());
+    requests = node_.end_turn(sample_clocks());
+    send_to_peers();
   }
   if (!requests.empty()) storage_->post(std::move(requests));
+}
+
+void Server::send_to_peers() {
+  if (peers_ != nullptr) peers_->send(node_.take_messages());
 }
 
 void Server::on_storage() {
@@ -304,7 +307,7 @@ void Server::stop_now() {
   stop_deadline_ = monotonic_us() + kStopGraceUs;
   storage_deadline_ = monotonic_us() + kStorageGraceUs;
   node_.stop(sample_clocks());
-  post_to_storage();
+  hand_over_writes();
   more_work_ = true;
   listeners_.clear();
 }

@@ -86,7 +86,8 @@ class Server {
   void turn();
   void end_turn();
   void run_background(const TimePoint& now);
-  void post_to_storage();
+  void hand_over_writes();
+  void send_to_peers();
   void tick_peers();
   void arm_tick();
   void release_committed();

@@ -26,9 +26,11 @@ MonoUs now_us() {
       .count();
 }
 
-// A write on the owner's thread that took longer is the last one for a while.
+// A write on the owner's thread that took longer is the last one for a while, which doubles each time
+// that this happens, and is short again once none was slow for as long as the longest.
 constexpr MonoUs kSlowWriteUs = 2'000;
-constexpr MonoUs kSlowDiskUs = 2'000'000;
+constexpr MonoUs kDistrustUsMin = 2'000'000;
+constexpr MonoUs kDistrustUsMax = 60'000'000;
 
 bool is_stop(const log::Request& request) {
   return std::holds_alternative<log::StopRequest>(request);
@@ -75,6 +77,8 @@ struct LogThread::Shared {
   bool wait_for_requests(std::vector<log::Request>& requests);
   void publish(log::StorageEvents& produced);
 
+  void note_write_now(MonoUs begun, MonoUs ended);  // of the owner
+
   // --- of both
   std::mutex wake_mutex;  // held during `wake`
   std::function<void()> wake;
@@ -94,6 +98,7 @@ struct LogThread::Shared {
   // --- of the owner
   bool is_stop_posted = false;
   MonoUs trusts_disk_from = 0;
+  MonoUs distrust_us = kDistrustUsMin;
   std::thread thread;
 };
 
@@ -132,6 +137,14 @@ void LogThread::Shared::publish(log::StorageEvents& produced) {
   if (!must_wake) return;
   const std::lock_guard lock(wake_mutex);
   if (wake) wake();
+}
+
+void LogThread::Shared::note_write_now(MonoUs begun, MonoUs ended) {
+  if (ended - begun > kSlowWriteUs) {
+    if (begun - trusts_disk_from > kDistrustUsMax) distrust_us = kDistrustUsMin;
+    trusts_disk_from = ended + distrust_us;
+    distrust_us = std::min(2 * distrust_us, kDistrustUsMax);
+  }
 }
 
 void LogThread::run(const std::shared_ptr<Shared>& shared) {
@@ -221,7 +234,7 @@ std::optional<log::StorageEvents> LogThread::write_now(std::vector<log::Request>
   }
   if (must_wake) self.changed.notify_all();
   const MonoUs ended = now_us();
-  if (ended - begun > kSlowWriteUs) self.trusts_disk_from = ended + kSlowDiskUs;
+  self.note_write_now(begun, ended);
   return events;
 }
 
