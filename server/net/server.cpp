@@ -128,11 +128,10 @@ void Server::end_turn() {
   if (!held_.empty() && !node_.holds(now)) {
     for (const auto& session : std::exchange(held_, {})) queue_run(*session);
   }
+  // Who waits is served first; then what the background work has brought.
+  hand_over();
   run_background(now);
-  hand_over_writes();
-  if (node_.has_effects()) apply_effects();
-  release_committed();
-  flush_queued();
+  hand_over();
   arm_timer(now);
   if (peers_ != nullptr) arm_tick();
   if (farewell_deadline_ != 0 && (node_.has_handed_over() || now.mono_us >= farewell_deadline_))
@@ -153,6 +152,13 @@ void Server::run_background(const TimePoint& now) {
     const bool pressed = storage_ != nullptr && storage_->queued_bytes() > kStorageBytesPressed;
     more_work_ = node_.background(now, kBackgroundUnits, pressed);
   } while (more_work_ && monotonic_us() < until);
+}
+
+void Server::hand_over() {
+  hand_over_writes();
+  if (node_.has_effects()) apply_effects();
+  release_committed();
+  flush_queued();
 }
 
 // What others must do goes first: their writes go on beside our own.

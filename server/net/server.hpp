@@ -86,6 +86,7 @@ class Server {
   void turn();
   void end_turn();
   void run_background(const TimePoint& now);
+  void hand_over();
   void hand_over_writes();
   void send_to_peers();
   void tick_peers();
