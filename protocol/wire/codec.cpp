@@ -77,7 +77,7 @@ class Encoder {
     id(m.received);
     id(m.persisted);
     u8(static_cast<std::uint8_t>(m.claim));
-    flag(m.disk_failed);
+    flag(m.is_unfit);
   }
   void fields(const AppendEntries& m) {
     HF_CHECK(m.entries.size() <= kEntriesMax);
@@ -199,7 +199,7 @@ class Decoder {
     id(m.received);
     id(m.persisted);
     number(m.claim, 2);
-    number(m.disk_failed, 1);
+    number(m.is_unfit, 1);
   }
   void fields(AppendEntries& m) {
     id(m.prev_index);

@@ -7,7 +7,7 @@
 //     1 vote request   kind:u8 for_term:varint last_index:varint last_term:varint new_gen:varint
 //     2 vote reply     kind:u8 for_term:varint granted:u8 reason:u8
 //     3 heartbeat      round:varint lease_us:varint commit:varint last:varint acknowledged:varint
-//     4 its reply      round:varint received:varint persisted:varint claim:u8 disk_failed:u8
+//     4 its reply      round:varint received:varint persisted:varint claim:u8 is_unfit:u8
 //     5 append         prev_index:varint prev_term:varint commit:varint count:varint {entry}
 //     6 fragment       prev_index:varint prev_term:varint commit:varint head total:varint
 //                      offset:varint string

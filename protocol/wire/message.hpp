@@ -76,7 +76,7 @@ struct HeartbeatReply {
   LogIndex received;   // the log agrees with the primary's up to here, persisted or not
   LogIndex persisted;  // ... and is persisted up to here
   Claim claim = Claim::kSound;
-  bool disk_failed = false;
+  bool is_unfit = false;  // to take over now: its disk fails, or its owner is not ready to serve
 };
 
 // Entries that follow (prev_index, prev_term). Without entries: a probe.

@@ -16,7 +16,7 @@ Claim claim_at_start(const Start& start) {
 
 std::uint64_t proposed_generation(const log::DurableRecord& record) {
   std::uint64_t number = 0;
-  for (std::size_t i = 0; i < 6; ++i) number = number << 8 | record.log_id[i];
+  for (std::size_t i = 0; i < 4; ++i) number = number << 8 | record.log_id[i];
   return number << 16 | 1;
 }
 

@@ -62,6 +62,11 @@ struct RecordSaved {
 // Writes to the log fail; nothing is persisted until DiskHealthy. Records may still be saved.
 struct DiskFailed {};
 struct DiskHealthy {};
+// Whether the owner could serve at once as primary: not while it loads its data anew. True at
+// first.
+struct OwnerReady {
+  bool is_ready = true;
+};
 
 // Answers ReadLog. Fewer entries than asked for are fine; none, or an error: they are not there.
 struct LogRead {
@@ -111,9 +116,9 @@ struct ReadRequested {
 struct GenerationForced {};
 
 using Happening = std::variant<Tick, Received, Submitted, Persisted, RecordSaved, PeerConnected,
-                               PeerLost, DiskFailed, DiskHealthy, LogRead, LogTrimmed, SnapshotRead,
-                               SnapshotUnavailable, SnapshotStoreFailed, TransferRequested,
-                               TransferAborted, ReadRequested, GenerationForced>;
+                               PeerLost, DiskFailed, DiskHealthy, OwnerReady, LogRead, LogTrimmed,
+                               SnapshotRead, SnapshotUnavailable, SnapshotStoreFailed,
+                               TransferRequested, TransferAborted, ReadRequested, GenerationForced>;
 
 struct Event {
   MonoTime now;

@@ -44,9 +44,9 @@ struct PeerProgress {
   LogIndex acknowledged;
   wire::Claim claim = wire::Claim::kSound;
   bool claim_known = false;  // by an answer on this link, in this term
-  bool disk_failed = false;
-  MonoTime heard;  // awake time of its last message
-  MonoTime spoke;  // the same, without Busy
+  bool is_unfit = false;     // to take over: it says so
+  MonoTime heard;            // awake time of its last answer to a primary of this term, or Busy
+  MonoTime spoke;            // the same, without Busy
 
   bool probe_sent = false;
   MonoTime probe_at;

@@ -21,6 +21,13 @@ std::size_t slot_in(const std::vector<NodeId>& members, NodeId id) {
   return static_cast<std::size_t>(found - members.begin());
 }
 
+// A primary is heard by who says this. A member that asks for terms or votes does not follow.
+bool is_answer_to_primary(const wire::Message& message) {
+  return std::holds_alternative<wire::HeartbeatReply>(message.body) ||
+         std::holds_alternative<wire::AppendReply>(message.body) ||
+         std::holds_alternative<wire::SnapshotReply>(message.body);
+}
+
 Config checked(Config config) {
   HF_CHECK(!check_config(config));
   return config;
@@ -49,6 +56,10 @@ Replica::Replica(Config config, Start start)
       lonely_since_(start.now),
       lease_(config_.members.size(), self_slot_, config_.lease, config_.clock_drift_ppm),
       board_(random_.next() | 1, config_.members.size() - 1) {
+  if (log_.last_term() > term_) {  // an older record came back: its vote is no vote of that term
+    term_ = log_.last_term();
+    voted_for_ = {};
+  }
   HF_CHECK(start.applied <= log_.last_index());
   HF_CHECK(config_.members.size() == 1 || start.applied <= start.snapshot.index);
   for (const NodeId member : config_.members) {
@@ -112,6 +123,8 @@ void Replica::dispatch(const Event& event) {
         } else if constexpr (std::is_same_v<T, DiskHealthy>) {
           if (disk_failed_) note(false, "disk is healthy again");
           disk_failed_ = false;
+        } else if constexpr (std::is_same_v<T, OwnerReady>) {
+          is_ready_ = what.is_ready;
         } else if constexpr (std::is_same_v<T, LogRead>) {
           on_log_read(what);
         } else if constexpr (std::is_same_v<T, LogTrimmed>) {
@@ -152,7 +165,6 @@ void Replica::on_received(const Received& received) {
   const wire::Message& message = received.message;
   PeerProgress* const peer = progress_of(from);
   if (peer == nullptr) return;
-  peer->heard = awake_.now();
   if (const auto* request = std::get_if<wire::StatusRequest>(&message.body))
     return on_status_request(from, *request);
   if (const auto* reply = std::get_if<wire::StatusReply>(&message.body)) {
@@ -177,10 +189,11 @@ void Replica::on_received(const Received& received) {
   if (std::holds_alternative<wire::Busy>(message.body)) {
     if (from == primary_) suspicion_.on_busy(awake_.now());
     // Whoever only says that it is busy is believed up to the limit.
-    if (awake_.now() - peer->spoke >= config_.busy_limit) peer->heard = peer->spoke;
+    const bool is_believed = awake_.now() - peer->spoke < config_.busy_limit;
+    peer->heard = is_believed ? awake_.now() : peer->spoke;
     return;
   }
-  peer->spoke = awake_.now();
+  if (is_answer_to_primary(message)) peer->heard = peer->spoke = awake_.now();
   std::visit(
       [&](const auto& body) {
         using T = std::decay_t<decltype(body)>;

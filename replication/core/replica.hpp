@@ -55,11 +55,13 @@ namespace holdfast::core {
 struct PeerView {
   NodeId id;
   bool is_connected = false;
+  bool is_following =
+      false;  // it has answered this primary over this link; else its claim is not known
   wire::Claim claim = wire::Claim::kSound;
   LogIndex persisted;  // agreed with and persisted there
   LogIndex next;       // sent next
   bool is_snapshotting = false;
-  Duration silent;  // since it was last heard
+  Duration silent;  // since it last answered a primary
 };
 
 class Replica {
@@ -71,6 +73,8 @@ class Replica {
   void step(const Event& event, Effects& effects);
 
   Role role() const { return role_; }
+  // The others went on in a newer generation without it, or belong to another cluster.
+  bool is_refused() const { return refused_noted_ && claim_ != wire::Claim::kBlank; }
   Term term() const { return term_; }
   NodeId primary() const { return primary_; }  // 0: unknown
   LogIndex commit_index() const { return commit_; }
@@ -175,6 +179,7 @@ class Replica {
   void on_transfer_requested(const TransferRequested& request);
   void pump_transfer();
   void end_transfer(TransferOutcome outcome);
+  static bool can_take_over(const PeerProgress& peer);
   NodeId best_target() const;
   PeerProgress* progress_of(NodeId peer);
 
@@ -191,7 +196,9 @@ class Replica {
 
   // replica_recover.cpp
   void on_status_request(NodeId from, const wire::StatusRequest& request);
+  bool wants_statuses() const;
   void poll_statuses();
+  void note_waiting();
   void judge_blank();
   void judge_recovery();
   void judge_generation();
@@ -224,6 +231,7 @@ class Replica {
   LogView log_;
   std::optional<std::size_t> open_write_;  // in out_->writes
   bool disk_failed_ = false;
+  bool is_ready_ = true;  // the owner: to serve as primary
 
   Role role_ = Role::kReplica;
   NodeId primary_;
@@ -270,6 +278,15 @@ class Replica {
   std::uint64_t pending_generation_ = 0;  // that a victory begins
   std::uint64_t agreed_generation_ = 0;   // that it voted for
   bool refused_noted_ = false;
+  struct RefusalSaid {
+    NodeId from;
+    wire::VoteKind kind = wire::VoteKind::kPreVote;
+    wire::Refusal reason{};
+    bool operator==(const RefusalSaid&) const = default;
+  };
+  RefusalSaid refusal_said_;
+  MonoTime refusal_said_until_ = kLongAgo;
+  MonoTime next_waiting_note_ = kLongAgo;
 };
 
 // Names for log lines.

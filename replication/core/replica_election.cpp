@@ -12,6 +12,10 @@ using wire::VoteKind;
 using wire::VoteReply;
 using wire::VoteRequest;
 
+namespace {
+constexpr Duration kRefusalSaidFor = milliseconds(10'000);
+}  // namespace
+
 bool Replica::is_log_behind(const VoteRequest& request) const {
   return std::pair(request.last_term, request.last_index) <
          std::pair(log_.last_term(), log_.last_index());
@@ -27,7 +31,7 @@ bool Replica::is_promised() const {
 bool Replica::may_stand() const {
   const bool claims = claim_ == wire::Claim::kSound ||
                       (HF_BUG(kRecoveringVotes) && claim_ == wire::Claim::kRecovering);
-  return claims && !disk_failed_;
+  return claims && !disk_failed_ && is_ready_;
 }
 
 std::size_t Replica::votes_needed() const {
@@ -50,10 +54,16 @@ Duration Replica::rank_delay() const {
 }
 
 void Replica::refuse_vote(NodeId from, const VoteRequest& request, Refusal reason) {
-  note(false, fmt::format("{} refused candidate={} term={} reason={} theirs={} ours={}",
-                          request.kind == VoteKind::kPreVote ? "pre-vote" : "vote", from.value,
-                          request.for_term.value, name_of(reason), request.last_index.value,
-                          log_.last_index().value));
+  // A candidate asks many times a second, for as long as it takes.
+  const RefusalSaid said{from, request.kind, reason};
+  if (said != refusal_said_ || now_ >= refusal_said_until_) {
+    refusal_said_ = said;
+    refusal_said_until_ = now_ + kRefusalSaidFor;
+    note(false, fmt::format("{} refused candidate={} term={} reason={} theirs={} ours={}",
+                            request.kind == VoteKind::kPreVote ? "pre-vote" : "vote", from.value,
+                            request.for_term.value, name_of(reason), request.last_index.value,
+                            log_.last_index().value));
+  }
   send(from, VoteReply{request.kind, request.for_term, false, reason});
 }
 

@@ -46,7 +46,7 @@ void Replica::on_heartbeat(NodeId from, const wire::Heartbeat& heartbeat) {
     }
   }
   send(from, wire::HeartbeatReply{heartbeat.round, verified_, persisted_and_agreed(), claim_,
-                                  disk_failed_});
+                                  disk_failed_ || !is_ready_});
 }
 
 void Replica::on_append(NodeId from, wire::AppendEntries append) {

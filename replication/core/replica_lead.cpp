@@ -83,7 +83,7 @@ void Replica::learn_progress(PeerProgress& peer, LogIndex received, LogIndex per
 
 void Replica::on_heartbeat_reply(PeerProgress& peer, const wire::HeartbeatReply& reply) {
   learn_claim(peer, reply.claim);
-  peer.disk_failed = reply.disk_failed;
+  peer.is_unfit = reply.is_unfit;
   const auto found = std::lower_bound(config_.members.begin(), config_.members.end(), peer.id);
   lease_.on_answer(static_cast<std::size_t>(found - config_.members.begin()), reply.round);
   learn_progress(peer, reply.received, reply.persisted);
@@ -359,11 +359,15 @@ void Replica::on_read_requested(const ReadRequested& request, MonoTime now) {
   }
 }
 
+// It will have all soon, and may stand then.
+bool Replica::can_take_over(const PeerProgress& peer) {
+  return peer.is_connected && peer.counts() && !peer.is_unfit && peer.feed != Feed::kSnapshot;
+}
+
 NodeId Replica::best_target() const {
   const PeerProgress* best = nullptr;
   for (const PeerProgress& peer : peers_) {
-    if (!peer.is_connected || !peer.counts() || peer.disk_failed || peer.feed != Feed::kStream)
-      continue;
+    if (!can_take_over(peer) || peer.feed != Feed::kStream) continue;
     if (best == nullptr || peer.match > best->match) best = &peer;
   }
   return best != nullptr ? best->id : NodeId{};
@@ -373,8 +377,7 @@ void Replica::on_transfer_requested(const TransferRequested& request) {
   const NodeId target = request.target.value != 0 ? request.target : best_target();
   const PeerProgress* peer = progress_of(target);
   const bool possible = role_ == Role::kPrimary && is_serving_ && !transfer_.is_active() &&
-                        peer != nullptr && peer->is_connected && peer->counts() &&
-                        !peer->disk_failed;
+                        peer != nullptr && can_take_over(*peer);
   if (!possible) {
     note(false, fmt::format("hand-over refused target={}", target.value));
     out_->transfer = TransferOutcome::kFailed;
@@ -388,7 +391,7 @@ void Replica::on_transfer_requested(const TransferRequested& request) {
 void Replica::pump_transfer() {
   if (transfer_.phase != TransferPhase::kDraining) return;
   const PeerProgress* target = progress_of(transfer_.target);
-  if (target == nullptr || !target->is_connected) return end_transfer(TransferOutcome::kFailed);
+  if (target == nullptr || !can_take_over(*target)) return end_transfer(TransferOutcome::kFailed);
   if (target->match != log_.last_index() || commit_ != log_.last_index()) return;
   // First the lease is given up; only then may those who promised it be freed.
   lease_.give_up();

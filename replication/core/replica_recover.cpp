@@ -6,6 +6,11 @@
 
 namespace holdfast::core {
 
+namespace {
+constexpr Duration kWaitingNoteAfter = milliseconds(5'000);
+constexpr Duration kWaitingNoteEvery = milliseconds(30'000);
+}  // namespace
+
 void Replica::on_status_request(NodeId from, const wire::StatusRequest& request) {
   const bool hears = role_ == Role::kPrimary || (primary_.value != 0 && !suspicion_.is_suspected());
   const std::uint64_t generation =
@@ -17,14 +22,40 @@ void Replica::on_status_request(NodeId from, const wire::StatusRequest& request)
                *out_);
 }
 
+bool Replica::wants_statuses() const {
+  return claim_ == wire::Claim::kBlank ||
+         (role_ != Role::kPrimary && suspicion_.is_suspected() &&
+          (claim_ != wire::Claim::kSound || now_ - lonely_since_ > config_.election_timeout * 4));
+}
+
 void Replica::poll_statuses() {
-  const bool wants =
-      claim_ == wire::Claim::kBlank ||
-      (role_ != Role::kPrimary && suspicion_.is_suspected() &&
-       (claim_ != wire::Claim::kSound || now_ - lonely_since_ > config_.election_timeout * 4));
-  if (!wants || now_ < next_status_) return;
+  if (!wants_statuses() || now_ < next_status_) return;
   next_status_ = now_ + config_.election_timeout / 2;
+  note_waiting();
   for (const PeerProgress& peer : peers_) send(peer.id, wire::StatusRequest{board_.nonce()});
+}
+
+// Nothing may be wrong, or somebody has to do something: now and then it says what it waits for.
+void Replica::note_waiting() {
+  const Duration waited = now_ - std::max(started_, lonely_since_);
+  if (waited < kWaitingNoteAfter || now_ < next_waiting_note_) return;
+  next_waiting_note_ = now_ + kWaitingNoteEvery;
+  std::string others;
+  for (const PeerProgress& peer : peers_) {
+    const auto status = board_.statuses().find(peer.id);
+    const bool answers = status != board_.statuses().end() &&
+                         now_ - status->second.at < config_.election_timeout * 2;
+    others += fmt::format("{}{}={}", others.empty() ? "" : " ", peer.id.value,
+                          answers ? name_of(status->second.reply.claim) : "silent");
+  }
+  note(true,
+       fmt::format("waiting for={} seconds={} node={} claim={} others=\"{}\" hint=\"{}\"",
+                   claim_ == wire::Claim::kBlank ? "answers" : "primary", waited.us / 1'000'000,
+                   config_.self.value, name_of(claim_), others,
+                   claim_ == wire::Claim::kBlank
+                       ? "its disk is empty: all others must answer before it may take part"
+                       : "a majority of sound members elects: start the silent ones; if they are "
+                         "gone for good: HOLDFAST FORCE-GENERATION"));
 }
 
 // A blank member learns whether it is the first beginning of a cluster, or has forgotten.

@@ -42,7 +42,7 @@ MonoTime Replica::next_due() const {
     } else if (election_.phase == Phase::kIdle && may_stand()) {
       at(std::max(election_.next_round, peers_.empty() ? promise_.until() : kLongAgo));
     }
-    if (claim_ != wire::Claim::kSound) at(std::max(next_status_, now_));
+    if (wants_statuses()) at(std::max(next_status_, now_));
   }
   return due;
 }
@@ -64,8 +64,8 @@ LogIndex Replica::log_needed_from() const {
 std::vector<PeerView> Replica::peers() const {
   std::vector<PeerView> views;
   for (const PeerProgress& peer : peers_) {
-    views.push_back({peer.id, peer.is_connected, peer.claim, peer.match, peer.next,
-                     peer.feed == Feed::kSnapshot, awake_.now() - peer.heard});
+    views.push_back({peer.id, peer.is_connected, peer.claim_known, peer.claim, peer.match,
+                     peer.next, peer.feed == Feed::kSnapshot, awake_.now() - peer.heard});
   }
   return views;
 }

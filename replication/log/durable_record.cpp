@@ -55,6 +55,7 @@ std::optional<Slot> decode_body(std::string_view body) {
   const std::uint64_t members = reader.varint();
   for (std::uint64_t i = 0; i < members && reader.ok(); ++i)
     record.members.emplace_back(reader.string());
+  if (reader.ok() && !reader.at_end()) record.node = reader.string();
   if (!reader.ok() || !reader.at_end()) return std::nullopt;
   if (slot.sequence == UINT64_MAX) return std::nullopt;  // nothing could follow it
   return slot;
@@ -97,6 +98,7 @@ std::string encode_slot(const DurableRecord& record, std::uint64_t sequence) {
   body.string(record.cluster_id);
   body.varint(record.members.size());
   for (const std::string& member : record.members) body.string(member);
+  body.string(record.node);
   HF_CHECK(body.str().size() + kSlotHeadBytes <= kSlotBytes);
   ByteWriter slot;
   slot.bytes(kMagic);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "base/check.hpp"
+
 namespace holdfast::log {
 
 MemberRecord::MemberRecord(RecoveredState& recovered, const StorageOptions& options)
@@ -20,6 +22,8 @@ MemberRecord::MemberRecord(RecoveredState& recovered, const StorageOptions& opti
 }
 
 void MemberRecord::take(SaveRecordRequest request) {
+  HF_CHECK(request.write > taken_);  // an older record would forget a vote
+  taken_ = request.write;
   DurableRecord next = std::move(request.record);
   next.log_id = record_.log_id;
   next.incarnation = record_.incarnation;

@@ -38,6 +38,7 @@ class MemberRecord {
   DurableRecord record_;
   bool is_owed_ = true;
   WriteNumber write_ = 0;  // that waits for it, 0: none
+  WriteNumber taken_ = 0;  // the newest
 };
 
 }  // namespace holdfast::log

@@ -177,7 +177,7 @@ void Storage::Impl::take(Request request, MonoUs now, StorageEvents& out) {
   }
   auto* save = std::get_if<SaveRecordRequest>(&request);
   HF_CHECK(phase == Phase::kOpen || save != nullptr);
-  if (save != nullptr && is_failed) {  // votes do not wait for the log
+  if (save != nullptr && is_failed) {  // see save_waiting_records
     record->take(std::move(*save));
     (void)record->save(out);  // or it is owed
     return;
@@ -207,6 +207,24 @@ void Storage::Impl::run_orders(MonoUs now, StorageEvents& out) {
     }
     if (phase == Phase::kEnded) return;
   }
+  if (is_failed) save_waiting_records(out);
+}
+
+// Votes do not wait for the log, and a record that comes later must not find an older one behind
+// it.
+void Storage::Impl::save_waiting_records(StorageEvents& out) {
+  bool has_one = false;
+  for (Request& request : orders) {
+    auto* save = std::get_if<SaveRecordRequest>(&request);
+    if (save == nullptr) continue;
+    record->take(std::move(*save));
+    has_one = true;
+  }
+  if (!has_one) return;
+  std::erase_if(orders, [](const Request& request) {
+    return std::holds_alternative<SaveRecordRequest>(request);
+  });
+  (void)record->save(out);  // or it is owed
 }
 
 void Storage::Impl::run_appends(MonoUs now, StorageEvents& out) {

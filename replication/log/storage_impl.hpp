@@ -53,6 +53,7 @@ struct Storage::Impl {
   // --- requests that are carried out at once
   void take(Request request, MonoUs now, StorageEvents& out);
   void run_orders(MonoUs now, StorageEvents& out);
+  void save_waiting_records(StorageEvents& out);
   void run_appends(MonoUs now, StorageEvents& out);
   // False: it is to be done again after the failure.
   bool run_order(Request& request, MonoUs now, StorageEvents& out);

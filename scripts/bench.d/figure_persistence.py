@@ -9,10 +9,9 @@ from the load's core: the host of a virtual machine may stop all of it for the d
 """
 
 import os
-import subprocess
-import tempfile
 import time
 
+from disk_noise import SNAPSHOT_MB, write_as_much
 from report import Spread, table, verdict
 
 TITLE = "Persistence"
@@ -23,7 +22,6 @@ SLICES = 4
 SESSIONS = 2_000_000
 WRITES_PER_S = 20_000
 QUIET_S = 3
-SNAPSHOT_MB = 800  # of two million sessions, about
 # mode, pipeline, cores
 CASES = [("everysec", 16, "one"), ("everysec", 16, "both"), ("everysec", 1, "one"), ("always", 16, "one"), ("always", 1, "one")]
 
@@ -96,17 +94,11 @@ def _joined(slices):
     return {"per_s": requests * 1e9 / elapsed_ns, "cpu_us": cpu_ns / requests / 1000}
 
 
-def _write_as_much():
-    with tempfile.TemporaryDirectory() as folder:
-        subprocess.run(["dd", "if=/dev/urandom", f"of={folder}/bytes", "bs=1M", f"count={SNAPSHOT_MB}", "oflag=dsync"],
-                       check=True, stderr=subprocess.DEVNULL)
-
-
 def _snapshot_and_restart(plan, name, kind):
     with kind.start(plan.server_core) as server:
         plan.load_sessions(server, SESSIONS)
         floor_ms = plan.longest_stall_ms(server, SESSIONS, lambda: time.sleep(QUIET_S))
-        disk_floor_ms = plan.longest_stall_ms(server, SESSIONS, _write_as_much)
+        disk_floor_ms = plan.longest_stall_ms(server, SESSIONS, write_as_much)
         with server.connect() as client:
             seconds = {}
 

@@ -47,6 +47,7 @@ void Peers::send(std::vector<core::Send> messages) {
 
 void Peers::update_busy_frame() {
   const auto busy = node_.busy_message();
+  if (!busy) watch_.set_frame({});  // says nothing: not yet, or not any more
   if (!busy || (busy->term == busy_term_ && busy->generation == busy_generation_)) return;
   busy_term_ = busy->term;
   busy_generation_ = busy->generation;

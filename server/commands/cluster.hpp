@@ -23,10 +23,14 @@ struct MemberView {
   bool is_self = false;
   // As the primary sees its peers; elsewhere only the connection is known.
   bool is_connected = false;
+  bool is_following = false;
   std::string_view claim = "sound";
   LogIndex persisted;
   MonoUs silent_us = 0;  // since it was last heard
   bool is_snapshotting = false;
+
+  // Of the primary that looks.
+  bool is_replica() const { return !is_self && is_connected && is_following; }
 };
 
 struct ClusterView {
@@ -61,6 +65,8 @@ class Cluster {
   // After the command. `target` 0: whoever is best. REQUIRES: is_master.
   virtual void hand_over(NodeId target, MonoUs timeout) = 0;
   virtual void abort_hand_over() = 0;
+  // After the command: what this member holds is all there is (core::GenerationForced).
+  virtual void force_generation() = 0;
 };
 
 }  // namespace holdfast::commands

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
 
@@ -32,7 +33,7 @@ void role(CommandContext& ctx) {
   }
   const ClusterView view = cluster->view(ctx.now().mono_us);
   if (view.is_master) {
-    const auto is_shown = [](const MemberView& one) { return !one.is_self && one.is_connected; };
+    const auto is_shown = [](const MemberView& one) { return one.is_replica(); };
     reply.array(3);
     reply.bulk("master");
     reply.integer(static_cast<std::int64_t>(view.last.value));
@@ -63,6 +64,8 @@ void wait(CommandContext& ctx) {
   const auto timeout_ms = ctx.integer_argument(2, "ERR timeout is not an integer or out of range");
   if (!timeout_ms) return;
   if (*timeout_ms < 0) return ctx.error("ERR timeout is negative");
+  constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
+  if (*timeout_ms > kMax - ctx.now().unix_ms) return ctx.error("ERR timeout is out of range");
   const Cluster* cluster = ctx.server().cluster;
   if (cluster == nullptr) return ctx.reply().integer(0);
   if (!cluster->is_master(ctx.now().mono_us)) {
@@ -77,7 +80,8 @@ void wait(CommandContext& ctx) {
     ctx.reply().integer(static_cast<std::int64_t>(acknowledged));
     return;
   }
-  const MonoUs until = *timeout_ms == 0 ? 0 : ctx.now().mono_us + *timeout_ms * kUsPerMs;
+  const bool for_ever = *timeout_ms == 0 || *timeout_ms > (kMax - ctx.now().mono_us) / kUsPerMs;
+  const MonoUs until = for_ever ? 0 : ctx.now().mono_us + *timeout_ms * kUsPerMs;
   ctx.client().awaits_replicas = {static_cast<std::size_t>(*count), until};
 }
 
@@ -126,12 +130,20 @@ void failover(CommandContext& ctx) {
     return ctx.error(
         "ERR FAILOVER with force option requires both a timeout and target HOST and IP.");
   }
+  if (forced) {
+    return ctx.error(
+        "ERR FAILOVER FORCE would lose acknowledged writes: leave FORCE away; if the target does "
+        "not "
+        "catch up within the timeout, this member goes on as primary");
+  }
   NodeId target;
   bool any = false;
   for (const MemberView& one : view.members) {
-    if (one.is_self || !one.is_connected) continue;
+    if (!one.is_replica()) continue;
     any = true;
-    if (host && one.host == *host && one.port == port) target = one.id;
+    if (!host || one.host != *host || one.port != port) continue;
+    if (one.is_snapshotting) return ctx.error("ERR FAILOVER target replica is not online.");
+    target = one.id;
   }
   if (!any) return ctx.error("ERR FAILOVER requires connected replicas.");
   if (host && target.value == 0)
@@ -213,12 +225,39 @@ void holdfast_digest(CommandContext& ctx) {
   ctx.client().awaits_digest = true;
 }
 
+// The way out when the members that are left may not elect one of them, and the others are gone.
+void holdfast_force_generation(CommandContext& ctx) {
+  Cluster* cluster = ctx.server().cluster;
+  if (!ctx.argument_is(2, "lose-what-absent-members-hold")) {
+    return ctx.error(
+        "ERR this member becomes primary with what it holds; what only absent members hold is "
+        "lost, and "
+        "they must be wiped before they come back. To do it: HOLDFAST FORCE-GENERATION "
+        "lose-what-absent-members-hold");
+  }
+  if (cluster == nullptr) return ctx.error("ERR this server is not a member of a cluster");
+  const ClusterView view = cluster->view(ctx.now().mono_us);
+  if (view.role == "primary") return ctx.error("ERR this member is primary already");
+  if (view.primary.value != 0)
+    return ctx.error("ERR there is a primary: nothing needs to be forced");
+  if (view.claim != "sound" && view.claim != "recovering") {
+    return ctx.error(
+        "ERR this member holds no data: force a generation on the one that has the most "
+        "(last_index in "
+        "HOLDFAST STATUS)");
+  }
+  cluster->force_generation();
+  ctx.reply().ok();
+}
+
 void holdfast_help(CommandContext& ctx) {
   static constexpr std::string_view kLines[] = {
       "DIGEST",
       "    Return a digest of all data and the log index it belongs to, as JSON. Members at the "
       "same",
       "    index have the same digest.",
+      "FORCE-GENERATION lose-what-absent-members-hold",
+      "    Make this member primary with what it holds, when too many others are gone for good.",
       "STATUS",
       "    Return this member's part in its cluster as JSON.",
   };
@@ -227,6 +266,12 @@ void holdfast_help(CommandContext& ctx) {
 
 const CommandSpec kHoldfast[] = {
     {"holdfast|digest", 2, kAdmin | kNoScript | kNoMulti | kStale, {}, "", holdfast_digest},
+    {"holdfast|force-generation",
+     -2,
+     kAdmin | kNoScript | kNoMulti | kStale,
+     {},
+     "@dangerous",
+     holdfast_force_generation},
     {"holdfast|help", 2, kLoading | kStale, {}, "", holdfast_help},
     {"holdfast|status", 2, kLoading | kStale | kFast, {}, "", holdfast_status},
 };

@@ -89,6 +89,7 @@ constexpr CommandDocs kDocs[] = {
     {"hmset", "Sets several fields of a hash.", "2.0.0", "hash", "O(N)"},
     {"holdfast", "The container of the HOLDFAST subcommands.", "7.0.0", "server", "As of the subcommand."},
     {"holdfast|digest", "Gives a digest of all data at a log index, as JSON.", "7.0.0", "server", "O(N)"},
+    {"holdfast|force-generation", "Makes the member primary with what it holds, when others are gone for good.", "7.0.0", "server", "O(1)"},
     {"holdfast|help", "Explains the HOLDFAST subcommands.", "7.0.0", "server", "O(1)"},
     {"holdfast|status", "Shows the member's part in its cluster, as JSON.", "7.0.0", "server", "O(1)"},
     {"hrandfield", "Picks fields of a hash at random.", "6.2.0", "hash", "O(N)"},

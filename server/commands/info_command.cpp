@@ -252,11 +252,11 @@ void stats_section(Facts& facts) {
 // Offsets are log indexes.
 void primary_facts(Facts& facts, const ClusterView& view) {
   std::size_t count = 0;
-  for (const MemberView& one : view.members) count += !one.is_self && one.is_connected ? 1 : 0;
+  for (const MemberView& one : view.members) count += one.is_replica() ? 1 : 0;
   facts.add("connected_slaves", count);
   std::size_t number = 0;
   for (const MemberView& one : view.members) {
-    if (one.is_self || !one.is_connected) continue;
+    if (!one.is_replica()) continue;
     facts.add(fmt::format("slave{}", number++),
               fmt::format("ip={},port={},state={},offset={},lag={}", one.host, one.port,
                           one.is_snapshotting ? "wait_bgsave" : "online", one.persisted.value,

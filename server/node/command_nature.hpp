@@ -20,6 +20,10 @@ inline bool touches_data(const commands::CommandSpec& spec) {
   return spec.keys.first != 0 || spec.has(commands::Flag::kReadonly) || writes_data(spec);
 }
 
+inline bool refused_while_loading(const commands::CommandSpec& spec) {
+  return !spec.has(commands::Flag::kLoading);
+}
+
 // Of the command, or of any in the transaction that it ends.
 template <typename Property>
 bool any_of(const client::Client& client, const commands::CommandSpec& spec, Property&& has) {

@@ -250,7 +250,7 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
 
 bool Node::refused_for_state(Client& client, const CommandSpec& spec) {
   const commands::PersistenceState& persistence = state_.persistence;
-  if (persistence.loading && !spec.has(Flag::kLoading)) [[unlikely]] {
+  if (persistence.loading && any_of(client, spec, refused_while_loading)) [[unlikely]] {
     refuse(client, &spec, "LOADING Redis is loading the dataset in memory");
     return true;
   }

@@ -96,7 +96,6 @@ class Node {
   bool has_handed_over() const { return replication_ == nullptr || !replication_->is_primary(); }
 
   // A member that another one may wait for.
-  bool is_follower() const { return replication_ != nullptr && !replication_->is_primary(); }
 
   bool storage_stopped() const { return !persists() || persistence_.stopped(); }
   // The earliest command time at which `background` may have something new to do.

@@ -44,7 +44,8 @@ bool Node::refused_for_role(Client& client, const CommandSpec& spec) {
     refuse(client, &spec, kReadOnlyError);
     return true;
   }
-  if (client.reads_replica || !any_of(client, spec, touches_data)) return false;
+  if (!any_of(client, spec, touches_data)) return false;
+  if (client.reads_replica && replication_->has_caught_up()) return false;
   refuse(client, &spec, kMasterDownError);
   return true;
 }
@@ -88,7 +89,7 @@ std::vector<core::Send> Node::take_messages() {
 }
 
 std::optional<wire::Message> Node::busy_message() const {
-  return replication_ == nullptr ? std::nullopt : replication_->busy_message();
+  return replication_ == nullptr || stopping_ ? std::nullopt : replication_->busy_message();
 }
 
 bool Node::begin_farewell(const TimePoint& now, std::int64_t bound_ms) {

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "server/node/folder_owner.hpp"
 
 namespace holdfast::node {
 
@@ -125,43 +126,8 @@ void Persistence::show(const log::StorageFigures& figures) {
 
 // --- loading
 
-// Members of another cluster, or data of a server alone, are never taken for one's own.
-std::string Persistence::refusal_of(const log::Recovered& event) const {
-  const config::ClusterOptions& cluster = state_.options.cluster;
-  const std::string_view dir = state_.options.server.dir;
-  const log::DurableRecord& record = event.record;
-  const bool has_data = event.last_index.value != 0 || event.snapshot_index.value != 0;
-  if (replication_ == nullptr) {
-    if (record.members.empty()) return {};
-    return fmt::format(
-        "the data folder {} belongs to a member of the cluster '{}' ({}): without cluster.nodes "
-        "this server would go on alone with it; list the members, or use another folder",
-        dir, record.cluster_id, fmt::join(record.members, ", "));
-  }
-  if (record.members.empty()) {
-    if (!has_data) return {};
-    return fmt::format(
-        "the data folder {} belongs to a server alone and cannot be a member's: start with an "
-        "empty folder, and copy the keys over",
-        dir);
-  }
-  if (record.cluster_id != cluster_identity(cluster)) {
-    return fmt::format(
-        "the data folder {} belongs to the cluster '{}', this is '{}': use its own folder, or "
-        "wipe this one to let the member join anew",
-        dir, record.cluster_id, cluster_identity(cluster));
-  }
-  if (record.members != member_names(cluster)) {
-    return fmt::format(
-        "the data folder {} was made for the members {}, and cluster.nodes lists {}: members "
-        "cannot be changed yet; their addresses can",
-        dir, fmt::join(record.members, ", "), fmt::join(member_names(cluster), ", "));
-  }
-  return {};
-}
-
 void Persistence::on(log::Recovered event, const TimePoint& now, Outcome& outcome) {
-  if (std::string refusal = refusal_of(event); !refusal.empty()) {
+  if (std::string refusal = folder_refusal(event, state_.options); !refusal.empty()) {
     refused_ = true;
     outcome.fatal = std::move(refusal);
     return;
@@ -172,6 +138,7 @@ void Persistence::on(log::Recovered event, const TimePoint& now, Outcome& outcom
     start_.record = event.record;
     start_.record.members = member_names(cluster);
     start_.record.cluster_id = cluster_identity(cluster);
+    start_.record.node = cluster.node;
     start_.last_index = event.last_index;
     start_.last_time = event.last_time;
     start_.tail_in_doubt = event.tail_in_doubt;

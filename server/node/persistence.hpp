@@ -105,7 +105,6 @@ class Persistence {
   void finish_loading(const TimePoint& now, Outcome& outcome);
   void begin_replication(const TimePoint& now);
   void note_entries(std::vector<log::Entry> entries);
-  std::string refusal_of(const log::Recovered& event) const;
 
   commands::ServerState& state_;
   Replication* const replication_;

@@ -10,6 +10,7 @@ namespace {
 constexpr std::size_t kReadBytes = std::size_t{4} << 20;
 constexpr std::size_t kBlocksAhead = 64;
 constexpr MonoUs kRetryUs = 100'000;
+constexpr int kFailuresMax = 30;  // in a row
 }  // namespace
 
 Reload::Reload(keyspace::Keyspace& keyspace, LogIndex snapshot, Term snapshot_term, LogIndex until,
@@ -41,11 +42,12 @@ void Reload::on(log::SnapshotPart part) {
   is_waiting_ = false;
   if (phase_ != Phase::kSnapshot) return;
   if (!part.error.empty()) {
-    if (snapshot_.value != 0) {
-      error_ = fmt::format("the snapshot at {} cannot be read: {}", snapshot_.value, part.error);
+    if (snapshot_.value != 0 || offset_ != 0) {
+      error_ =
+          fmt::format("the snapshot at {} cannot be read: {}", reading_.index.value, part.error);
       return;
     }
-    phase_ = Phase::kEntries;  // there is none: the log has everything
+    phase_ = Phase::kEntries;  // there is none: the log has everything, or the reads will say so
     next_ = {1};
     return;
   }
@@ -87,8 +89,12 @@ void Reload::on(log::EntriesRead read, MonoUs now) {
   if (phase_ != Phase::kEntries) return;
   if (read.entries.empty()) {  // still being written, or the disk fails
     not_before_ = now + kRetryUs;
+    if (!read.error.empty() && ++failures_ >= kFailuresMax)
+      error_ =
+          fmt::format("the own log cannot be read from entry {} on: {}", next_.value, read.error);
     return;
   }
+  failures_ = 0;
   log::LoadedBlock loaded;
   for (log::Entry& entry : read.entries) {
     if (entry.index != next_ || entry.index > until_) continue;

@@ -64,6 +64,7 @@ class Reload {
   UnixMs snapshot_time_ = 0;
   std::uint64_t offset_ = 0;
   LogIndex next_;  // entry to be read
+  int failures_ = 0;
   std::uint64_t bytes_ = 0;
   bool is_done_ = false;
   std::string error_;

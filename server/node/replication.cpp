@@ -103,8 +103,18 @@ void Replication::step(core::Happening what, core::MonoTime now) {
   }
   if (!replica_) return;  // still loading; links are told when it begins
   submit(now);
+  say_readiness(now);
   effects_.clear();
   replica_->step({now, std::move(what)}, effects_);
+  carry_out(now);
+}
+
+// A member that loads its data anew must not be elected: it would answer nothing but LOADING.
+void Replication::say_readiness(core::MonoTime now) {
+  if (is_said_to_be_ready_ == !is_reloading()) return;
+  is_said_to_be_ready_ = !is_reloading();
+  effects_.clear();
+  replica_->step({now, core::OwnerReady{is_said_to_be_ready_}}, effects_);
   carry_out(now);
 }
 
@@ -329,8 +339,15 @@ void Replication::end_reload() {
 }
 
 bool Replication::may_run(MonoUs now) const {
-  return replica_ && (replica_->lease_holds({now}) || HF_BUG(kReadWithoutLease)) &&
+  return replica_ && !is_reloading() &&
+         (replica_->lease_holds({now}) || HF_BUG(kReadWithoutLease)) &&
          (replica_->accepts_entries() || !state_.persistence.disk_error.empty());
+}
+
+bool Replication::has_caught_up() {
+  has_caught_up_ = has_caught_up_ || (replica_ && replica_->primary().value != 0 &&
+                                      replica_->term_at(applied_) == replica_->term());
+  return has_caught_up_;
 }
 
 // --- what is shown and asked
@@ -377,7 +394,7 @@ commands::ClusterView Replication::view(MonoUs now) const {
   view.is_handing_over = is_handing_over_;
   view.term = replica.term();
   view.generation = replica.generation();
-  view.claim = core::name_of(replica.claim());
+  view.claim = replica.is_refused() ? "refused" : core::name_of(replica.claim());
   view.last = replica.last_index();
   view.committed = replica.commit_index();
   view.applied = applied_;
@@ -389,7 +406,8 @@ commands::ClusterView Replication::view(MonoUs now) const {
     view.primary = replica.primary();
   for (const core::PeerView& peer : replica.peers()) {
     commands::MemberView& member = view.members[peer.id.value - 1];
-    member.claim = core::name_of(peer.claim);
+    member.is_following = peer.is_following;
+    member.claim = peer.is_following ? core::name_of(peer.claim) : "unknown";
     member.persisted = peer.persisted;
     member.is_snapshotting = peer.is_snapshotting;
   }
@@ -412,7 +430,12 @@ void Replication::abort_hand_over() {
   asked_abort_ = true;
 }
 
+void Replication::force_generation() {
+  asked_generation_ = true;
+}
+
 void Replication::do_what_was_asked(core::MonoTime now) {
+  if (std::exchange(asked_generation_, false)) step(core::GenerationForced{}, now);
   if (auto asked = std::exchange(asked_hand_over_, std::nullopt)) {
     is_handing_over_ = true;
     step(core::TransferRequested{asked->target, asked->timeout}, now);

@@ -75,6 +75,9 @@ class Replication : public commands::Cluster {
 
   // Commands that touch data may run now: entries can be made, and what is here is the newest.
   bool may_run(MonoUs now) const;
+  // What this member shows is of the present: it has applied something of a primary that it
+  // follows, or followed. A restarted member is at its snapshot, which may be empty, until then.
+  bool has_caught_up();
   bool is_primary() const { return replica_ && replica_->role() == core::Role::kPrimary; }
   bool accepts_entries() const { return replica_ && replica_->accepts_entries(); }
 
@@ -100,11 +103,13 @@ class Replication : public commands::Cluster {
   std::size_t acknowledged_by(LogIndex index) const override;
   void hand_over(NodeId target, MonoUs timeout) override;
   void abort_hand_over() override;
+  void force_generation() override;
   // What commands have asked for is done now.
   void do_what_was_asked(core::MonoTime now);
 
  private:
   void carry_out(core::MonoTime now);
+  void say_readiness(core::MonoTime now);
   void update_serving();
   void do_records();
   void do_writes();
@@ -131,6 +136,7 @@ class Replication : public commands::Cluster {
   Numbers writes_;
   Numbers records_;
 
+  bool has_caught_up_ = false;
   bool was_primary_ = false;
   bool was_serving_ = false;
   UnixMs last_time_ = 0;
@@ -147,6 +153,8 @@ class Replication : public commands::Cluster {
   };
   std::optional<Asked> asked_hand_over_;
   bool asked_abort_ = false;
+  bool asked_generation_ = false;
+  bool is_said_to_be_ready_ = true;
   bool is_handing_over_ = false;
   std::vector<bool> connected_;  // of member 1, 2, ...
   std::vector<MonoUs> heard_;

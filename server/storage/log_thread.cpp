@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -26,11 +27,18 @@ MonoUs now_us() {
       .count();
 }
 
-// A write on the owner's thread that took longer is the last one for a while, which doubles each time
-// that this happens, and is short again once none was slow for as long as the longest.
+// A write on the owner's thread that took longer is the last one for a while, which doubles each
+// time that this happens, and is short again once none was slow for as long as the longest.
 constexpr MonoUs kSlowWriteUs = 2'000;
 constexpr MonoUs kDistrustUsMin = 2'000'000;
 constexpr MonoUs kDistrustUsMax = 60'000'000;
+
+// How often this thread has given up its core to wait for something.
+long waits_so_far() {
+  rusage usage{};
+  getrusage(RUSAGE_THREAD, &usage);
+  return usage.ru_nvcsw;
+}
 
 bool is_stop(const log::Request& request) {
   return std::holds_alternative<log::StopRequest>(request);
@@ -77,7 +85,7 @@ struct LogThread::Shared {
   bool wait_for_requests(std::vector<log::Request>& requests);
   void publish(log::StorageEvents& produced);
 
-  void note_write_now(MonoUs begun, MonoUs ended);  // of the owner
+  void note_write_now(MonoUs begun, MonoUs ended, bool has_waited);  // of the owner
 
   // --- of both
   std::mutex wake_mutex;  // held during `wake`
@@ -139,12 +147,12 @@ void LogThread::Shared::publish(log::StorageEvents& produced) {
   if (wake) wake();
 }
 
-void LogThread::Shared::note_write_now(MonoUs begun, MonoUs ended) {
-  if (ended - begun > kSlowWriteUs) {
-    if (begun - trusts_disk_from > kDistrustUsMax) distrust_us = kDistrustUsMin;
-    trusts_disk_from = ended + distrust_us;
-    distrust_us = std::min(2 * distrust_us, kDistrustUsMax);
-  }
+// A thread that waited for the disk gave up its core by itself; on a busy machine it loses it, too.
+void LogThread::Shared::note_write_now(MonoUs begun, MonoUs ended, bool has_waited) {
+  if (ended - begun <= kSlowWriteUs || !has_waited) return;
+  if (begun - trusts_disk_from > kDistrustUsMax) distrust_us = kDistrustUsMin;
+  trusts_disk_from = ended + distrust_us;
+  distrust_us = std::min(2 * distrust_us, kDistrustUsMax);
 }
 
 void LogThread::run(const std::shared_ptr<Shared>& shared) {
@@ -221,6 +229,7 @@ std::optional<log::StorageEvents> LogThread::write_now(std::vector<log::Request>
   Shared& self = *shared_;
   const MonoUs begun = now_us();
   if (requests.empty() || begun < self.trusts_disk_from) return std::nullopt;
+  const long waits_before = waits_so_far();
   log::StorageEvents events;
   bool must_wake = false;
   {
@@ -233,8 +242,7 @@ std::optional<log::StorageEvents> LogThread::write_now(std::vector<log::Request>
     must_wake = self.storage.next_due() < self.sleeps_until;
   }
   if (must_wake) self.changed.notify_all();
-  const MonoUs ended = now_us();
-  self.note_write_now(begun, ended);
+  self.note_write_now(begun, now_us(), waits_so_far() != waits_before);
   return events;
 }
 

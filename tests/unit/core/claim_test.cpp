@@ -141,6 +141,25 @@ TEST_CASE("recovered is who holds what its primary had when they first met", "[c
   CHECK(member.said<HeartbeatReply>(1)->claim == Claim::kSound);
 }
 
+TEST_CASE("a recovering member that follows a primary has nothing to do at once", "[claim]") {
+  Member member = MemberBuilder().id(2).term(4).log_through(50).tail_in_doubt().build();
+  member.links({1, 3});
+  member.passes(2000);
+  member.hears(1, Heartbeat{1, 100'000, {40}, {60}, {}});
+  member.passes(5);
+  CHECK(member->claim() == Claim::kRecovering);
+  CHECK(member->next_due() > member.now());
+}
+
+TEST_CASE("an older record cannot take back the term of the log", "[claim]") {
+  MemberBuilder builder;
+  builder.id(2).term(4).log_through(50, 4);
+  builder.start().record.term = {3};
+  builder.start().record.voted_for = 1;
+  Member member = builder.build();
+  CHECK(member->term() == Term{4});
+}
+
 TEST_CASE("another primary sets the mark anew", "[claim]") {
   Member member = MemberBuilder().id(2).term(4).log_through(50).tail_in_doubt().build();
   member.hears(1, Heartbeat{1, 0, {}, {60}, {}});

@@ -93,10 +93,35 @@ TEST_CASE("the target stands at once, without asking first and free of its promi
     target.hears(1, TakeOver{{51}, 10});
     CHECK(target->role() == Role::kReplica);
   }
+  SECTION("not while its owner loads its data anew, and it says so") {
+    target.happens(OwnerReady{false});
+    target.hears(1, Heartbeat{11, 100'000, {}, {50}, {}});
+    CHECK(target.said<wire::HeartbeatReply>(1)->is_unfit);
+    target.hears(1, TakeOver{{50}, 11});
+    CHECK(target->role() == Role::kReplica);
+    target.happens(PeerLost{{1}});
+    target.passes(1000);
+    CHECK(target.count_said<VoteRequest>(3) == 0);
+    target.happens(OwnerReady{true});
+    target.passes(1000);
+    CHECK(target.count_said<VoteRequest>(3) > 0);
+  }
   SECTION("not by somebody else") {
     target.hears(3, TakeOver{{50}, 10});
     CHECK(target->role() == Role::kReplica);
   }
+}
+
+TEST_CASE("a hand-over ends when its target can take over no more", "[transfer]") {
+  Member primary = leased_primary();
+  primary.submits({"not there yet"});
+  primary.happens(TransferRequested{{3}, milliseconds(3'600'000)});
+  REQUIRE_FALSE(primary->accepts_entries());
+  wire::HeartbeatReply reply{
+      primary.said<wire::Heartbeat>(3)->round, {}, {}, wire::Claim::kSound, true};
+  primary.hears(3, reply);
+  CHECK(primary.effects().transfer == TransferOutcome::kFailed);
+  CHECK(primary->accepts_entries());
 }
 
 TEST_CASE("a hand-over to nobody fitting fails at once", "[transfer]") {

@@ -302,12 +302,23 @@ void StorageMember::truncate(std::uint64_t from) {
   post(TruncateRequest{write_, LogIndex{from}});
 }
 
-void StorageMember::save_record() {
+SaveRecordRequest StorageMember::make_record() {
   record_wanted_.term = Term{++term_};
   record_wanted_.running = false;  // not the owner's
   record_wanted_.incarnation = 0;
   records_.emplace_back(++write_, record_wanted_);
-  post(SaveRecordRequest{write_, record_wanted_});
+  return {write_, record_wanted_};
+}
+
+void StorageMember::save_record() {
+  post(make_record());
+}
+
+void StorageMember::append_and_save_record(std::size_t payload_bytes) {
+  std::vector<Request> all;
+  all.emplace_back(make_append(1, payload_bytes));
+  all.emplace_back(make_record());
+  post(std::move(all));
 }
 
 void StorageMember::change_mode(FsyncMode mode) {

@@ -41,6 +41,7 @@ class StorageMember {
   void append_together(std::size_t requests);
   void truncate(std::uint64_t from);
   void save_record();
+  void append_and_save_record(std::size_t payload_bytes);  // in one batch
   void change_mode(FsyncMode mode);
   void change_keys(KeyRing keys);
   // Of what is persisted now, which counts as committed. REQUIRES: something is.
@@ -100,6 +101,7 @@ class StorageMember {
   void on_loaded(LoadedBlock& block);
   void end_of_snapshot();
   AppendRequest make_append(std::size_t count, std::size_t payload_bytes);
+  SaveRecordRequest make_record();
   void judge();
   void note_guarantees(bool survives_as_written);
   void guarantee();

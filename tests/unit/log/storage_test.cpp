@@ -223,6 +223,24 @@ TEST_CASE("a full disk is said once, and everything is persisted when there is r
   CHECK(it.member.loaded().size() == 6);
 }
 
+TEST_CASE("a record that waited behind a failed append never replaces a newer one", "[storage]") {
+  Fixture it;
+  it.member.append(3, 300);
+  it.disk.set_capacity(it.used_bytes() + 100);
+  it.member.append_and_save_record(300);
+  REQUIRE(it.member.is_failed());
+  const Term first = it.member.record().term;  // votes do not wait for the log
+  it.member.save_record();
+  const Term second = it.member.record().term;
+  CHECK(second.value == first.value + 1);
+  it.disk.set_capacity(1 << 30);
+  it.member.wait(5 * kSecond);
+  REQUIRE(!it.member.is_failed());
+  CHECK(it.member.record().term == second);
+  it.restart();
+  CHECK(it.member.record().term == second);
+}
+
 TEST_CASE("a failed sync is never believed later: all of it is written anew", "[storage]") {
   Fixture it;
   it.member.append(3);

@@ -38,7 +38,7 @@ class ClusterHarness {
     options.cluster.node = name_of(i);
     log::StorageOptions storage;
     storage.folder = "/data";
-    storage.boot_id = "boot";
+    storage.boot_id = member.boot_id;
     storage.segment_bytes_max = 4000;
     storage.next_salt = [random = Random(++salts_)]() mutable {
       log::Salt salt;
@@ -66,6 +66,15 @@ class ClusterHarness {
     members_[i]->disk->kill_process();
     for (std::size_t peer = 0; peer < members_.size(); ++peer)
       if (peer != i && is_up(peer) && link(i, peer)) node(peer).on_peer_lost({i + 1}, mono());
+  }
+  // Its machine is without power for a moment: what was not synced may be gone.
+  void lose_power(std::size_t i) {
+    kill(i);
+    members_[i]->boot_id += "'";
+  }
+  // As by an operator who mixes up volumes. REQUIRES: neither runs.
+  void swap_disks(std::size_t i, std::size_t other) {
+    std::swap(members_[i]->disk, members_[other]->disk);
   }
   // Its process stands still; what is sent to it waits, and comes at once when it goes on.
   void pause(std::size_t i) { members_[i]->is_paused = true; }
@@ -169,6 +178,7 @@ class ClusterHarness {
     std::unique_ptr<Node> node;
     std::unique_ptr<log::Storage> storage;
     client::Client* client = nullptr;
+    std::string boot_id = "boot";
     bool is_paused = false;
     std::deque<std::pair<std::size_t, wire::Message>> waiting;
   };

@@ -1,4 +1,4 @@
-// Whole nodes as a cluster: what the simulator found wrong once, each by its symptom.
+// Whole nodes as a cluster: what the simulator, or a reader, found wrong once, each by its symptom.
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
@@ -135,6 +135,84 @@ TEST_CASE("after restarts with a clock that was set back no key lives longer", "
   }
   const std::string left = cluster.call(0, {"PTTL", "k"});
   CHECK(std::stol(left.substr(1)) <= 59'000);
+}
+
+TEST_CASE("a primary without a majority steps down though a member with an empty disk keeps asking",
+          "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  const std::size_t away = (primary + 1) % 3;
+  const std::size_t wiped = (primary + 2) % 3;
+  cluster.kill(away);
+  cluster.kill(wiped);
+  cluster.start(wiped, true);
+  cluster.advance_ms(1000);
+  CHECK(cluster.call(primary, {"SET", "k", "v"}).substr(0, 9) == "-READONLY");
+  CHECK(cluster.call(primary, {"GET", "k"}).substr(0, 11) == "-MASTERDOWN");
+}
+
+TEST_CASE("with one sound, one recovering and one gone an operator can go on", "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t sound = cluster.primary().value();
+  const std::size_t recovering = (sound + 1) % 3;
+  const std::size_t gone = (sound + 2) % 3;
+  REQUIRE(cluster.call(sound, {"SET", "k", "v"}) == kOk);
+  cluster.kill(gone);
+  REQUIRE(cluster.call(sound, {"SET", "both", "v"}) == kOk);
+  cluster.lose_power(recovering);
+  cluster.advance_ms(1000);
+  cluster.start(recovering);
+  cluster.effects(sound);
+  REQUIRE(!cluster.primary());
+  CHECK(has_logged(cluster.effects(sound), "waiting for=primary"));
+  CHECK(cluster.call(sound, {"HOLDFAST", "FORCE-GENERATION"}).find("lost") != std::string::npos);
+  REQUIRE(!cluster.primary());
+  const std::string_view word = "lose-what-absent-members-hold";
+  REQUIRE(cluster.call(sound, {"HOLDFAST", "FORCE-GENERATION", std::string(word)}) == kOk);
+  REQUIRE(cluster.primary() == sound);
+  CHECK(cluster.call(sound, {"GET", "both"}) == "$1\r\nv\r\n");
+  CHECK(cluster.call(sound, {"SET", "k", "anew"}) == kOk);
+  CHECK(cluster.call(sound, {"HOLDFAST", "FORCE-GENERATION", std::string(word)})[0] == '-');
+  cluster.start(gone);  // of the generation before: it says so, and takes no part
+  cluster.advance_ms(500);
+  CHECK(cluster.call(gone, {"HOLDFAST", "STATUS"}).find("\"claim\":\"refused\"") !=
+        std::string::npos);
+  CHECK(cluster.call(sound, {"ROLE"}).substr(0, 30).find("*1\r\n*3") != std::string::npos);
+  cluster.kill(gone);
+  cluster.start(gone, true);
+  cluster.advance_ms(1000);
+  CHECK(cluster.digest(gone) == cluster.digest(sound));
+}
+
+TEST_CASE("a member does not start with the data folder of another", "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  const std::size_t one = (primary + 1) % 3;
+  const std::size_t other = (primary + 2) % 3;
+  cluster.kill(one);
+  cluster.kill(other);
+  cluster.swap_disks(one, other);
+  cluster.start(one);
+  CHECK(cluster.effects(one).fatal.find("is that of the member '" +
+                                        ClusterHarness::name_of(other)) != std::string::npos);
+}
+
+TEST_CASE("READONLY shows no empty database on a member that has found no primary yet",
+          "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  REQUIRE(cluster.call(primary, {"SET", "k", "v"}) == kOk);
+  cluster.advance_ms(100);
+  for (std::size_t i = 0; i < 3; ++i) cluster.kill(i);
+  cluster.start(0);
+  cluster.advance_ms(1000);
+  REQUIRE(cluster.call(0, {"READONLY"}) == kOk);
+  CHECK(cluster.call(0, {"GET", "k"}).substr(0, 11) == "-MASTERDOWN");
+  cluster.start(1);
+  const std::size_t next = cluster.primary().value();
+  REQUIRE(cluster.call(1 - next, {"READONLY"}) == kOk);
+  cluster.advance_ms(100);
+  CHECK(cluster.call(1 - next, {"GET", "k"}) == "$1\r\nv\r\n");
 }
 
 }  // namespace holdfast::node

@@ -298,3 +298,15 @@ TEST_CASE("a new limit holds for clients that are there already", "[node]") {
   CHECK(harness.send(other, "*1\r\n$1048577\r\n") ==
         "-ERR Protocol error: invalid bulk length\r\n");
 }
+
+TEST_CASE("a transaction queued before a loading began does not run on what is loaded so far",
+          "[node]") {
+  Harness harness;
+  CHECK(harness.send(request({"MULTI"}) + request({"GET", "k"})) == kOk + "+QUEUED\r\n");
+  harness.node.state().persistence.loading = true;
+  CHECK(harness.call({"EXEC"}) ==
+        "-EXECABORT Transaction discarded because of: LOADING Redis is loading the dataset in "
+        "memory\r\n");
+  harness.node.state().persistence.loading = false;
+  CHECK(harness.call({"GET", "k"}) == kNull);
+}
