@@ -64,9 +64,11 @@ struct ReadLog {
 
 // Bytes of a snapshot for a peer, from `offset` on, at most bytes_max. `wanted` names the one that
 // a stream began with (index 0: any, offset is 0 then). If it is not there any more, offset 0 of
-// another one is the answer.
+// another one is the answer. Always answered, by SnapshotRead or SnapshotUnavailable of the same
+// number; in a term there is one at a time for each peer, and offsets hardly ever go back.
 struct ReadSnapshot {
   NodeId peer;
+  std::uint64_t number = 0;
   wire::SnapshotId wanted;
   std::uint64_t offset = 0;
   std::size_t bytes_max = 0;
@@ -110,7 +112,7 @@ struct Effects {
   LogIndex committed;
   std::vector<ReadLog> read_log;
   std::vector<ReadSnapshot> read_snapshot;
-  std::vector<NodeId> end_snapshot;  // a peer needs no more of it
+  std::vector<NodeId> end_snapshot;  // a peer needs no more of it; a stream outlives a broken link
   std::vector<ReadOutcome> reads;
   std::optional<TransferOutcome> transfer;
   std::vector<Send> send;

@@ -76,6 +76,7 @@ struct LogTrimmed {
 // Answers ReadSnapshot. `bytes` is not empty, or is_last. After the last one, nothing is read.
 struct SnapshotRead {
   NodeId peer;
+  std::uint64_t number = 0;
   wire::SnapshotId snapshot;
   UnixMs time = 0;  // of the last entry in it
   std::uint64_t offset = 0;
@@ -85,6 +86,7 @@ struct SnapshotRead {
 // ... or it cannot be had now; the replica asks again later.
 struct SnapshotUnavailable {
   NodeId peer;
+  std::uint64_t number = 0;
 };
 // Blocks given to StoreSnapshot could not be kept: the stream is void and begins anew.
 struct SnapshotStoreFailed {};

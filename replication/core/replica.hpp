@@ -180,10 +180,13 @@ class Replica {
 
   // replica_snapshot.cpp
   void begin_snapshot(PeerProgress& peer);
+  void resend_snapshot(PeerProgress& peer);
+  void tick_snapshot(PeerProgress& peer);
+  void end_snapshot(PeerProgress& peer);
   void feed_snapshot(PeerProgress& peer);
   std::size_t streaming_members() const;
   void on_snapshot_read(const SnapshotRead& read);
-  void on_snapshot_unavailable(NodeId peer);
+  void on_snapshot_unavailable(const SnapshotUnavailable& unavailable);
   void on_snapshot_reply(PeerProgress& peer, const wire::SnapshotReply& reply);
   void on_snapshot_chunk(NodeId from, const wire::SnapshotChunk& chunk);
   void try_install();
@@ -231,6 +234,7 @@ class Replica {
   LogIndex reported_commit_;
   LogIndex applied_;  // handed to the owner, or executed by it as primary
   std::uint64_t reads_of_log_ = 0;
+  std::uint64_t reads_of_snapshots_ = 0;
   std::uint64_t apply_read_ = 0;          // the ReadLog for `apply` under way; 0: none
   MonoTime apply_read_after_ = kLongAgo;  // the last one found nothing
 

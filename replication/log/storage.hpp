@@ -122,6 +122,7 @@ struct ReadSnapshotRequest {
   Term term;
   std::uint64_t offset = 0;
   std::size_t bytes_max = 0;
+  std::uint64_t number = 0;  // the owner's, comes back in the answer
 };
 struct EndSnapshotReadRequest {
   std::uint64_t reader = 0;
@@ -241,6 +242,7 @@ struct SnapshotPart {
   Rope bytes;
   bool is_last = false;
   std::string error;  // not empty: it cannot be had
+  std::uint64_t number = 0;
 };
 // What was stored of a peer's snapshot is void; the stream must begin anew.
 struct SnapshotStoreFailed {

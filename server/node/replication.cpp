@@ -138,9 +138,10 @@ void Replication::on_snapshot_part(log::SnapshotPart part, core::MonoTime now) {
   if (!part.error.empty()) {
     outcome_.snapshot_wanted = true;
     outcome_.log.push_back({fmt::format("member {} needs a snapshot: {}", peer.value, part.error)});
-    return step(core::SnapshotUnavailable{peer}, now);
+    return step(core::SnapshotUnavailable{peer, part.number}, now);
   }
   step(core::SnapshotRead{peer,
+                          part.number,
                           {part.index, part.term},
                           part.time,
                           part.offset,
@@ -177,7 +178,8 @@ void Replication::carry_out(core::MonoTime now) {
   }
   for (const core::ReadSnapshot& read : effects_.read_snapshot) {
     requests_.emplace_back(log::ReadSnapshotRequest{read.peer.value, read.wanted.index,
-                                                    read.wanted.term, read.offset, read.bytes_max});
+                                                    read.wanted.term, read.offset, read.bytes_max,
+                                                    read.number});
   }
   for (const NodeId peer : effects_.end_snapshot)
     requests_.emplace_back(log::EndSnapshotReadRequest{peer.value});

@@ -352,7 +352,7 @@ void RegisterNode::send_snapshots() {
   for (const core::ReadSnapshot& read : effects_.read_snapshot) {
     auto& outgoing = outgoing_[read.peer.value - 1];
     if (around_.random.below(16) == 0) {
-      post_later(core::SnapshotUnavailable{read.peer});
+      post_later(core::SnapshotUnavailable{read.peer, read.number});
       continue;
     }
     std::uint64_t offset = read.offset;
@@ -367,6 +367,7 @@ void RegisterNode::send_snapshots() {
     const std::string_view part =
         std::string_view(bytes).substr(offset, std::min(read.bytes_max, std::size_t{200}));
     post_later(core::SnapshotRead{read.peer,
+                                  read.number,
                                   {outgoing->index, outgoing->term},
                                   0,
                                   offset,
