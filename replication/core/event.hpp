@@ -88,8 +88,17 @@ struct SnapshotUnavailable {
   NodeId peer;
   std::uint64_t number = 0;
 };
-// Blocks given to StoreSnapshot could not be kept: the stream is void and begins anew.
-struct SnapshotStoreFailed {};
+// What StoreSnapshot gave of the stream of this number is kept up to here; whole: its last block,
+// too, and all of it was found good.
+struct SnapshotStored {
+  std::uint64_t number = 0;
+  std::uint64_t bytes = 0;
+  bool is_whole = false;
+};
+// ... or a block of it could not be kept: the stream is void, and the next one begins anew.
+struct SnapshotStoreFailed {
+  std::uint64_t number = 0;
+};
 
 // Hand over to `target` (0: whoever is best) within `timeout`, or go on as primary.
 struct TransferRequested {
@@ -114,8 +123,8 @@ struct GenerationForced {};
 
 using Happening = std::variant<Tick, Received, Submitted, Persisted, RecordSaved, PeerConnected,
                                PeerLost, DiskFailed, DiskHealthy, LogRead, LogTrimmed, SnapshotRead,
-                               SnapshotUnavailable, SnapshotStoreFailed, TransferRequested,
-                               TransferAborted, ReadRequested, GenerationForced>;
+                               SnapshotUnavailable, SnapshotStored, SnapshotStoreFailed,
+                               TransferRequested, TransferAborted, ReadRequested, GenerationForced>;
 
 struct Event {
   MonoTime now;

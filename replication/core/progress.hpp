@@ -34,10 +34,13 @@ struct OutgoingSnapshot {
   MonoTime moved_at;               // awake time of the last progress
   MonoTime not_before = kLongAgo;  // awake time; nothing is read until then
   unsigned resends = 0;            // since the last progress
+  unsigned store_failures = 0;     // there, of this snapshot or those before it
+  MonoTime begun_at;               // awake time
 
-  void begin(wire::SnapshotId snapshot, UnixMs snapshot_time) {
+  void begin(wire::SnapshotId snapshot, UnixMs snapshot_time, MonoTime now) {
     id = snapshot;
     time = snapshot_time;
+    begun_at = now;
     rewind(0);
   }
   void rewind(std::uint64_t to) {

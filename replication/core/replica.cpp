@@ -120,8 +120,10 @@ void Replica::dispatch(const Event& event) {
           on_snapshot_read(what);
         } else if constexpr (std::is_same_v<T, SnapshotUnavailable>) {
           on_snapshot_unavailable(what);
+        } else if constexpr (std::is_same_v<T, SnapshotStored>) {
+          on_snapshot_stored(what);
         } else if constexpr (std::is_same_v<T, SnapshotStoreFailed>) {
-          drop_incoming();
+          on_snapshot_store_failed(what);
         } else if constexpr (std::is_same_v<T, TransferRequested>) {
           on_transfer_requested(what);
         } else if constexpr (std::is_same_v<T, TransferAborted>) {

@@ -188,7 +188,10 @@ class Replica {
   void on_snapshot_read(const SnapshotRead& read);
   void on_snapshot_unavailable(const SnapshotUnavailable& unavailable);
   void on_snapshot_reply(PeerProgress& peer, const wire::SnapshotReply& reply);
+  void begin_anew_later(PeerProgress& peer);
   void on_snapshot_chunk(NodeId from, const wire::SnapshotChunk& chunk);
+  void on_snapshot_stored(const SnapshotStored& stored);
+  void on_snapshot_store_failed(const SnapshotStoreFailed& failed);
   void try_install();
   void drop_incoming();
 
@@ -253,6 +256,7 @@ class Replica {
   LogIndex acknowledged_;  // last told
   std::optional<EntryAssembly> assembly_;
   std::optional<IncomingSnapshot> incoming_;
+  std::uint64_t streams_ = 0;  // numbers of incoming ones
   bool install_reply_due_ = false;
   wire::SnapshotId installed_;
 

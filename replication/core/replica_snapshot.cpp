@@ -56,7 +56,7 @@ void Replica::feed_snapshot(PeerProgress& peer) {
   // be never.
   const bool must_be_committed = streaming_members() < quorum();
   if (must_be_committed && snapshot.id.index > commit_ && snapshot.read_number == 0)
-    snapshot.begin({}, 0);
+    snapshot.begin({}, 0, awake_.now());
   if (snapshot.read_number != 0 || snapshot.is_all_sent || awake_.now() < snapshot.not_before ||
       snapshot.sent_bytes - snapshot.acknowledged_bytes >= config_.window_bytes)
     return;
@@ -83,7 +83,7 @@ void Replica::on_snapshot_read(const SnapshotRead& read) {
   snapshot.moved_at = awake_.now();
   if (read.snapshot != snapshot.id) {
     if (read.offset != 0) return;
-    snapshot.begin(read.snapshot, read.time);
+    snapshot.begin(read.snapshot, read.time, awake_.now());
   }
   if (read.offset != snapshot.sent_bytes || snapshot.is_all_sent) return;
   snapshot.sent_bytes += read.bytes.size();
@@ -111,12 +111,27 @@ void Replica::on_snapshot_reply(PeerProgress& peer, const wire::SnapshotReply& r
     peer.snapshot = {};
     return peer.to_probe({std::min(reply.snapshot.index, log_.last_index()).value + 1});
   }
+  if (reply.store_failed) return begin_anew_later(peer);
   if (reply.received_bytes > snapshot.acknowledged_bytes &&
       reply.received_bytes <= snapshot.sent_bytes) {
     snapshot.on_acknowledged(reply.received_bytes, awake_.now());
   } else if (reply.received_bytes < snapshot.acknowledged_bytes) {
     snapshot.rewind(reply.received_bytes);
   }
+}
+
+// The peer cannot store it, for want of space as a rule: the newest one, after a while. An attempt
+// that took long is not made again sooner than after as long a time.
+void Replica::begin_anew_later(PeerProgress& peer) {
+  OutgoingSnapshot& snapshot = peer.snapshot;
+  const Duration wait = config_.election_timeout * (1 << std::min(snapshot.store_failures, 12U));
+  const Duration wait_max = std::max(config_.busy_limit, awake_.now() - snapshot.begun_at);
+  ++snapshot.store_failures;
+  end_snapshot(peer);
+  snapshot.begin({}, 0, awake_.now());
+  snapshot.not_before = awake_.now() + std::min(wait, wait_max);
+  note(true, fmt::format("snapshot not stored by peer={} failures={}", peer.id.value,
+                         snapshot.store_failures));
 }
 
 void Replica::on_snapshot_chunk(NodeId from, const wire::SnapshotChunk& chunk) {
@@ -127,16 +142,34 @@ void Replica::on_snapshot_chunk(NodeId from, const wire::SnapshotChunk& chunk) {
     drop_incoming();
     if (chunk.offset != 0) return send(from, wire::SnapshotReply{chunk.snapshot, 0, false});
     incoming_.emplace();
+    incoming_->number = ++streams_;
     incoming_->id = chunk.snapshot;
     incoming_->time = chunk.time;
   }
-  if (chunk.offset == incoming_->received_bytes && !incoming_->is_complete) {
-    out_->store_snapshot.push_back({chunk.snapshot, chunk.offset, chunk.bytes, chunk.is_last});
-    incoming_->received_bytes += chunk.bytes.size();
-    incoming_->is_complete = chunk.is_last;
-  }
-  send(from, wire::SnapshotReply{chunk.snapshot, incoming_->received_bytes, false});
+  IncomingSnapshot& incoming = *incoming_;
+  const bool is_next = chunk.offset == incoming.received_bytes && !incoming.is_all_received &&
+                       incoming.received_bytes - incoming.stored_bytes < config_.window_bytes * 2;
+  if (!is_next)
+    return send(from, wire::SnapshotReply{chunk.snapshot, incoming.stored_bytes, false});
+  incoming.received_bytes += chunk.bytes.size();
+  incoming.is_all_received = chunk.is_last;
+  out_->store_snapshot.push_back(
+      {incoming.number, chunk.snapshot, chunk.offset, chunk.bytes, chunk.is_last});
+}
+
+void Replica::on_snapshot_stored(const SnapshotStored& stored) {
+  if (!incoming_ || incoming_->number != stored.number) return;
+  incoming_->stored_bytes = std::max(incoming_->stored_bytes, stored.bytes);
+  incoming_->is_complete = incoming_->is_complete || stored.is_whole;
+  send(primary_, wire::SnapshotReply{incoming_->id, incoming_->stored_bytes, false});
   try_install();
+}
+
+void Replica::on_snapshot_store_failed(const SnapshotStoreFailed& failed) {
+  if (!incoming_ || incoming_->number != failed.number) return;
+  const wire::SnapshotId id = incoming_->id;
+  drop_incoming();
+  send(primary_, wire::SnapshotReply{id, 0, false, true});
 }
 
 void Replica::try_install() {

@@ -150,6 +150,10 @@ void Replication::on_snapshot_part(log::SnapshotPart part, core::MonoTime now) {
        now);
 }
 
+void Replication::on_snapshot_stored(const log::SnapshotStored& stored, core::MonoTime now) {
+  step(core::SnapshotStored{stored.stream, stored.bytes, stored.is_whole}, now);
+}
+
 void Replication::on_log_trimmed(LogIndex first, core::MonoTime now) {
   if (first.value != 0) step(core::LogTrimmed{first}, now);
 }
@@ -162,7 +166,7 @@ void Replication::carry_out(core::MonoTime now) {
   for (core::StoreSnapshot& block : effects_.store_snapshot) {
     requests_.emplace_back(log::StoreSnapshotRequest{block.snapshot.index, block.snapshot.term,
                                                      block.offset, std::move(block.bytes),
-                                                     block.is_last});
+                                                     block.is_last, block.number});
   }
   do_writes();
   do_became();

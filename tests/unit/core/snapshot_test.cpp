@@ -81,6 +81,63 @@ TEST_CASE("a snapshot is installed when it is complete and its index is committe
   CHECK(replica.said<SnapshotReply>(1)->is_installed);
 }
 
+// The primary sent on as fast as the link was, and what a full disk refused was installed.
+TEST_CASE("blocks of a snapshot that no disk has taken are neither acknowledged nor installed",
+          "[snapshot]") {
+  MemberBuilder builder;
+  builder.id(2).term(4).log_through(10);
+  builder.config.window_bytes = 4;
+  builder.config.message_bytes = 1;
+  Member replica = builder.build();
+  replica.hears(1, wire::Heartbeat{1, 0, {100}, {120}, {}});
+  replica.holds_disk = true;
+  replica.hears(1, chunk(kAt100, 0, "some", false));
+  replica.hears(1, chunk(kAt100, 4, "rest", true));
+  REQUIRE(replica.effects().store_snapshot.size() == 2);
+  CHECK_FALSE(replica.said<SnapshotReply>(1));
+  CHECK_FALSE(replica.effects().install_snapshot);
+  replica.stores_block();
+  CHECK(replica.said<SnapshotReply>(1)->received_bytes == 4);
+  CHECK_FALSE(replica.effects().install_snapshot);
+
+  SECTION("when they are stored they are") {
+    replica.stores_block();
+    CHECK(replica.said<SnapshotReply>(1)->received_bytes == 8);
+    CHECK(replica.effects().install_snapshot);
+  }
+  SECTION("what cannot be stored is dropped, and the primary hears of it") {
+    replica.happens(SnapshotStoreFailed{replica.effects().store_snapshot[0].number});
+    CHECK(replica.said<SnapshotReply>(1)->store_failed);
+    replica.stores_block();  // is late
+    CHECK_FALSE(replica.effects().install_snapshot);
+    CHECK(replica->last_index() == LogIndex{10});
+    replica.hears(1, chunk(kAt100, 4, "rest", true));
+    CHECK(replica.said<SnapshotReply>(1)->received_bytes == 0);
+    CHECK_FALSE(replica.said<SnapshotReply>(1)->store_failed);
+    replica.hears(1, chunk(kAt100, 0, "all", true));
+    replica.happens(SnapshotStoreFailed{replica.effects().store_snapshot[0].number});  // is late
+    CHECK_FALSE(replica.said<SnapshotReply>(1)->store_failed);
+    replica.stores_block();
+    CHECK(replica.effects().install_snapshot);
+  }
+}
+
+TEST_CASE("who sends more of a snapshot than is stored is not taken more of it", "[snapshot]") {
+  MemberBuilder builder;
+  builder.id(2).term(4);
+  builder.config.window_bytes = 4;
+  builder.config.message_bytes = 1;
+  Member replica = builder.build();
+  replica.hears(1, wire::Heartbeat{1, 0, {}, {}, {}});
+  replica.holds_disk = true;
+  for (std::uint64_t offset = 0; offset < 40; offset += 4)
+    replica.hears(1, chunk(kAt100, offset, "some", false));
+  CHECK(replica.effects().store_snapshot.size() == 2);
+  replica.stores_block();
+  replica.hears(1, chunk(kAt100, 8, "some", false));
+  CHECK(replica.effects().store_snapshot.size() == 3);
+}
+
 TEST_CASE("entries go on right behind an installed snapshot, and what is below is not there",
           "[snapshot]") {
   Member replica = MemberBuilder().id(2).term(4).log_through(10).build();
@@ -193,6 +250,32 @@ TEST_CASE("a snapshot is sent in blocks within the window, goes on where the pee
     sending.passes(300);
     CHECK_FALSE(primary.effects().read_snapshot.empty());
   }
+}
+
+TEST_CASE("a snapshot that a peer cannot store is sent again later and later", "[snapshot]") {
+  SendingPrimary sending;
+  Member& primary = sending.primary;
+  std::size_t attempts = 0;
+  for (int i = 0; i < 400; ++i) {  // ten seconds
+    if (sending.reads() > 0) {
+      const ReadSnapshot read = sending.last_read();
+      CHECK(read.wanted == SnapshotId{});  // the newest
+      CHECK(read.offset == 0);
+      primary.forget();
+      sending.answer(read);
+      primary.hears(3, SnapshotReply{kAt100, 0, false, true});
+      CHECK(primary.effects().end_snapshot.size() == 1);
+      sending.answer(sending.last_read());  // of what is void already
+      CHECK(sending.reads() == 1);
+      primary.forget();
+      ++attempts;
+    }
+    sending.passes(25);
+    primary.hears(2, acknowledged(111));
+    primary.hears(3, wire::HeartbeatReply{});
+  }
+  CHECK(attempts >= 4);
+  CHECK(attempts <= 6);
 }
 
 // It never went away: each of the two reads took the other one's answer for its own, and with two
