@@ -136,6 +136,7 @@ class Encoder {
     id(m.snapshot.term);
     varint(m.received_bytes);
     flag(m.is_installed);
+    flag(m.store_failed);
   }
 
  private:
@@ -269,6 +270,7 @@ class Decoder {
     id(m.snapshot.term);
     m.received_bytes = in_.varint();
     number(m.is_installed, 1);
+    number(m.store_failed, 1);
   }
 
  private:

@@ -157,8 +157,9 @@ struct SnapshotChunk {
 
 struct SnapshotReply {
   SnapshotId snapshot;
-  std::uint64_t received_bytes = 0;  // where to go on; 0 also after it was discarded
+  std::uint64_t received_bytes = 0;  // and stored; 0 also after it was discarded
   bool is_installed = false;
+  bool store_failed = false;  // all of it is void, and will be again as long as nothing changes
 };
 
 using Body = std::variant<VoteRequest, VoteReply, Heartbeat, HeartbeatReply, AppendEntries,

@@ -47,8 +47,11 @@ struct Became {
 };
 
 // Blocks of a snapshot that a primary sends; kept aside, in order, until it is installed or
-// discarded. A block with offset 0 begins a new one and discards the one before.
+// discarded. A block with offset 0 begins a new one and discards the one before. Each is answered
+// by SnapshotStored, or SnapshotStoreFailed; behind a failure none is, until a stream begins anew.
+// No more than two windows of a stream are given ahead of the answers.
 struct StoreSnapshot {
+  std::uint64_t number = 0;  // of the stream
   wire::SnapshotId snapshot;
   std::uint64_t offset = 0;
   Rope bytes;
@@ -64,9 +67,11 @@ struct ReadLog {
 
 // Bytes of a snapshot for a peer, from `offset` on, at most bytes_max. `wanted` names the one that
 // a stream began with (index 0: any, offset is 0 then). If it is not there any more, offset 0 of
-// another one is the answer.
+// another one is the answer. Always answered, by SnapshotRead or SnapshotUnavailable of the same
+// number; in a term there is one at a time for each peer, and offsets hardly ever go back.
 struct ReadSnapshot {
   NodeId peer;
+  std::uint64_t number = 0;
   wire::SnapshotId wanted;
   std::uint64_t offset = 0;
   std::size_t bytes_max = 0;
@@ -101,7 +106,7 @@ struct Effects {
   // Not 0: entries were submitted that are not in the log; what was applied from here on is void.
   LogIndex refused_from;
   // Not empty: what is applied is replaced, in one switch, by this stored snapshot (index 0: by
-  // nothing, an empty keyspace). The matching LogWrite has `reset`.
+  // nothing, an empty keyspace). The matching LogWrite has `reset`. Was said to be stored whole.
   std::optional<wire::SnapshotId> install_snapshot;
   // Committed entries to apply next, in order. On the primary they are applied already, except
   // those of former terms when it begins.
@@ -110,7 +115,7 @@ struct Effects {
   LogIndex committed;
   std::vector<ReadLog> read_log;
   std::vector<ReadSnapshot> read_snapshot;
-  std::vector<NodeId> end_snapshot;  // a peer needs no more of it
+  std::vector<NodeId> end_snapshot;  // a peer needs no more of it; a stream outlives a broken link
   std::vector<ReadOutcome> reads;
   std::optional<TransferOutcome> transfer;
   std::vector<Send> send;

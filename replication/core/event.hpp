@@ -81,6 +81,7 @@ struct LogTrimmed {
 // Answers ReadSnapshot. `bytes` is not empty, or is_last. After the last one, nothing is read.
 struct SnapshotRead {
   NodeId peer;
+  std::uint64_t number = 0;
   wire::SnapshotId snapshot;
   UnixMs time = 0;  // of the last entry in it
   std::uint64_t offset = 0;
@@ -90,9 +91,19 @@ struct SnapshotRead {
 // ... or it cannot be had now; the replica asks again later.
 struct SnapshotUnavailable {
   NodeId peer;
+  std::uint64_t number = 0;
 };
-// Blocks given to StoreSnapshot could not be kept: the stream is void and begins anew.
-struct SnapshotStoreFailed {};
+// What StoreSnapshot gave of the stream of this number is kept up to here; whole: its last block,
+// too, and all of it was found good.
+struct SnapshotStored {
+  std::uint64_t number = 0;
+  std::uint64_t bytes = 0;
+  bool is_whole = false;
+};
+// ... or a block of it could not be kept: the stream is void, and the next one begins anew.
+struct SnapshotStoreFailed {
+  std::uint64_t number = 0;
+};
 
 // Hand over to `target` (0: whoever is best) within `timeout`, or go on as primary.
 struct TransferRequested {
@@ -115,10 +126,11 @@ struct ReadRequested {
 // hold.
 struct GenerationForced {};
 
-using Happening = std::variant<Tick, Received, Submitted, Persisted, RecordSaved, PeerConnected,
-                               PeerLost, DiskFailed, DiskHealthy, OwnerReady, LogRead, LogTrimmed,
-                               SnapshotRead, SnapshotUnavailable, SnapshotStoreFailed,
-                               TransferRequested, TransferAborted, ReadRequested, GenerationForced>;
+using Happening =
+    std::variant<Tick, Received, Submitted, Persisted, RecordSaved, PeerConnected, PeerLost,
+                 DiskFailed, DiskHealthy, OwnerReady, LogRead, LogTrimmed, SnapshotRead,
+                 SnapshotUnavailable, SnapshotStored, SnapshotStoreFailed, TransferRequested,
+                 TransferAborted, ReadRequested, GenerationForced>;
 
 struct Event {
   MonoTime now;

@@ -23,11 +23,15 @@ struct EntryAssembly {
   }
 };
 
+// What is received is with the owner; only what is stored is acknowledged.
 struct IncomingSnapshot {
+  std::uint64_t number = 0;  // of the stream, as the owner knows it
   wire::SnapshotId id;
   UnixMs time = 0;  // of the last entry in it
   std::uint64_t received_bytes = 0;
-  bool is_complete = false;
+  std::uint64_t stored_bytes = 0;
+  bool is_all_received = false;
+  bool is_complete = false;  // stored as a whole
 };
 
 }  // namespace holdfast::core

@@ -19,18 +19,42 @@ namespace holdfast::core {
 
 enum class Feed : std::uint8_t { kProbe, kStream, kSnapshot };
 
-// A snapshot on its way to a peer. Pulled: one block is read when the window has room.
+// A snapshot on its way to a peer. Pulled: one block is read when the window has room, and no other
+// before it has come. Blocks are kept until they are acknowledged: for an owner going back in a
+// stream is reading all of it again.
 struct OutgoingSnapshot {
   wire::SnapshotId id;  // index 0: not known yet
+  UnixMs time = 0;
   std::uint64_t sent_bytes = 0;
   std::uint64_t acknowledged_bytes = 0;
+  std::deque<wire::SnapshotChunk> unacknowledged;  // contiguous, up to sent_bytes
   bool is_all_sent = false;
-  bool is_reading = false;
-  MonoTime moved_at;  // awake time of the last progress
+  std::uint64_t read_number = 0;   // of the ReadSnapshot under way; 0: none
+  bool is_open = false;            // the owner has a stream that was not ended
+  MonoTime moved_at;               // awake time of the last progress
+  MonoTime not_before = kLongAgo;  // awake time; nothing is read until then
+  unsigned resends = 0;            // since the last progress
+  unsigned store_failures = 0;     // there, of this snapshot or those before it
+  MonoTime begun_at;               // awake time
 
+  void begin(wire::SnapshotId snapshot, UnixMs snapshot_time, MonoTime now) {
+    id = snapshot;
+    time = snapshot_time;
+    begun_at = now;
+    rewind(0);
+  }
   void rewind(std::uint64_t to) {
     sent_bytes = acknowledged_bytes = to;
+    unacknowledged.clear();
     is_all_sent = false;
+  }
+  void on_acknowledged(std::uint64_t bytes, MonoTime now) {
+    acknowledged_bytes = bytes;
+    while (!unacknowledged.empty() &&
+           unacknowledged.front().offset + unacknowledged.front().bytes.size() <= bytes)
+      unacknowledged.pop_front();
+    moved_at = now;
+    resends = 0;
   }
 };
 

@@ -132,9 +132,11 @@ void Replica::dispatch(const Event& event) {
         } else if constexpr (std::is_same_v<T, SnapshotRead>) {
           on_snapshot_read(what);
         } else if constexpr (std::is_same_v<T, SnapshotUnavailable>) {
-          on_snapshot_unavailable(what.peer);
+          on_snapshot_unavailable(what);
+        } else if constexpr (std::is_same_v<T, SnapshotStored>) {
+          on_snapshot_stored(what);
         } else if constexpr (std::is_same_v<T, SnapshotStoreFailed>) {
-          drop_incoming();
+          on_snapshot_store_failed(what);
         } else if constexpr (std::is_same_v<T, TransferRequested>) {
           on_transfer_requested(what);
         } else if constexpr (std::is_same_v<T, TransferAborted>) {
@@ -296,7 +298,6 @@ void Replica::on_peer_connected(NodeId id) {
   peer->heard = peer->spoke = awake_.now();
   peer->claim_known = false;
   peer->match = {};
-  peer->snapshot.is_reading = false;
   peer->to_probe({log_.last_index().value + 1});
   lease_.set_counts(slot_in(config_.members, id), false);
   outbox_.forget(id);
@@ -309,7 +310,7 @@ void Replica::on_peer_lost(NodeId id) {
   PeerProgress* const peer = progress_of(id);
   if (peer == nullptr) return;
   peer->is_connected = false;
-  if (peer->feed == Feed::kSnapshot) out_->end_snapshot.push_back(id);
+  if (peer->feed == Feed::kSnapshot) peer->snapshot.moved_at = awake_.now();
   peer->to_probe({log_.last_index().value + 1});
   if (id == primary_ && role_ != Role::kPrimary) suspect("link_lost");
 }
@@ -395,8 +396,10 @@ void Replica::become_replica(NodeId primary) {
     is_serving_ = false;
     reads_.refuse_all(out_->reads);
     if (transfer_.is_active()) end_transfer(TransferOutcome::kDone);
-    for (PeerProgress& peer : peers_)
-      if (peer.feed == Feed::kSnapshot) out_->end_snapshot.push_back(peer.id);
+    for (PeerProgress& peer : peers_) {
+      end_snapshot(peer);
+      peer.snapshot = {};
+    }
     lonely_since_ = now_;
     election_.rounds = 0;
     election_.next_round = now_ + rank_delay() + config_.heartbeat * 2;

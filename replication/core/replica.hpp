@@ -185,12 +185,18 @@ class Replica {
 
   // replica_snapshot.cpp
   void begin_snapshot(PeerProgress& peer);
+  void resend_snapshot(PeerProgress& peer);
+  void tick_snapshot(PeerProgress& peer);
+  void end_snapshot(PeerProgress& peer);
   void feed_snapshot(PeerProgress& peer);
   std::size_t streaming_members() const;
   void on_snapshot_read(const SnapshotRead& read);
-  void on_snapshot_unavailable(NodeId peer);
+  void on_snapshot_unavailable(const SnapshotUnavailable& unavailable);
   void on_snapshot_reply(PeerProgress& peer, const wire::SnapshotReply& reply);
+  void begin_anew_later(PeerProgress& peer);
   void on_snapshot_chunk(NodeId from, const wire::SnapshotChunk& chunk);
+  void on_snapshot_stored(const SnapshotStored& stored);
+  void on_snapshot_store_failed(const SnapshotStoreFailed& failed);
   void try_install();
   void drop_incoming();
 
@@ -239,6 +245,7 @@ class Replica {
   LogIndex reported_commit_;
   LogIndex applied_;  // handed to the owner, or executed by it as primary
   std::uint64_t reads_of_log_ = 0;
+  std::uint64_t reads_of_snapshots_ = 0;
   std::uint64_t apply_read_ = 0;          // the ReadLog for `apply` under way; 0: none
   MonoTime apply_read_after_ = kLongAgo;  // the last one found nothing
 
@@ -257,6 +264,7 @@ class Replica {
   LogIndex acknowledged_;  // last told
   std::optional<EntryAssembly> assembly_;
   std::optional<IncomingSnapshot> incoming_;
+  std::uint64_t streams_ = 0;  // numbers of incoming ones
   bool install_reply_due_ = false;
   wire::SnapshotId installed_;
 

@@ -170,12 +170,7 @@ void Replica::tick_primary() {
       peer.fragment_sent = peer.fragment_acknowledged = peer.fragment_reported;
       peer.fragment_moved_at = awake_.now();
     }
-    OutgoingSnapshot& snapshot = peer.snapshot;
-    if (peer.feed == Feed::kSnapshot && awake_.now() - snapshot.moved_at >= patience) {
-      snapshot.rewind(snapshot.acknowledged_bytes);
-      snapshot.is_reading = false;
-      snapshot.moved_at = awake_.now();
-    }
+    tick_snapshot(peer);
   }
   if (transfer_.is_active() && now_ >= transfer_.deadline) end_transfer(TransferOutcome::kFailed);
   if (disk_failed_ && is_serving_ && !transfer_.is_active() && now_ >= next_disk_transfer_ &&

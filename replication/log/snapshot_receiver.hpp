@@ -35,6 +35,10 @@ class SnapshotReceiver {
   Result<void> add(const StoreSnapshotRequest& block);
   void discard();
 
+  // Of the stream under way; none after an error.
+  bool is_storing() const { return decoder_.has_value(); }
+  std::uint64_t stored_bytes() const { return offset_; }
+  bool is_complete() const { return is_complete_; }
   // Whole, checked and synced: the file of that snapshot, at `path`.
   bool is_complete(LogIndex index, Term term) const {
     return is_complete_ && index_ == index && term_ == term;

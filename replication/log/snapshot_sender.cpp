@@ -41,6 +41,7 @@ std::optional<SnapshotPart> SnapshotSender::read(const ReadSnapshotRequest& requ
   answer.index = request.index;
   answer.term = request.term;
   answer.offset = request.offset;
+  answer.number = request.number;
   const auto cannot = [&](std::string error) {
     answer.error = std::move(error);
     streams_.erase(request.reader);

@@ -122,27 +122,32 @@ struct ReadSnapshotRequest {
   Term term;
   std::uint64_t offset = 0;
   std::size_t bytes_max = 0;
+  std::uint64_t number = 0;  // the owner's, comes back in the answer
 };
 struct EndSnapshotReadRequest {
   std::uint64_t reader = 0;
 };
 // A peer's snapshot, block after block of its stream; offset 0 begins a new one and discards the
-// one before. Kept aside under a temporary name: a start removes it. After SnapshotStoreFailed the
-// blocks of the stream are passed over until one begins anew.
+// one before. Kept aside under a temporary name: a start removes it. Each is answered by
+// SnapshotStored or SnapshotStoreFailed; behind a failure blocks are passed over without an answer,
+// until a stream begins anew. The owner gives no more than a few ahead of the answers: they are in
+// memory.
 struct StoreSnapshotRequest {
   LogIndex index;
   Term term;
   std::uint64_t offset = 0;
   Rope bytes;
   bool is_last = false;
+  std::uint64_t stream = 0;  // the owner's number of it, comes back in the answers
 };
 struct DiscardSnapshotRequest {};
-// The stored stream (complete) becomes this member's newest snapshot and the log begins anew behind
+// REQUIRES: SnapshotStored said that the whole stream is stored.
+// The stored stream becomes this member's newest snapshot and the log begins anew behind
 // it: all older entries and all other snapshots are forgotten. Index 0: no snapshot, an empty log
 // (this member lost its claim to what it had). Answered by Persisted once it is durable. A snapshot
-// of its own that is under way is SnapshotFailed, and streams that were being read have ended. If
-// the stream is not there (its failure was said) the owner has already forgotten what storage still
-// has: Refused, with the folder as it was.
+// of its own that is under way is SnapshotFailed, and streams that were being read have ended.
+// Without the stream the owner has already forgotten what storage still has: Refused, with the
+// folder as it was.
 struct InstallSnapshotRequest {
   WriteNumber write = 0;
   LogIndex index;
@@ -241,10 +246,19 @@ struct SnapshotPart {
   Rope bytes;
   bool is_last = false;
   std::string error;  // not empty: it cannot be had
+  std::uint64_t number = 0;
+};
+// A block of a peer's snapshot is stored, and all before it. (Not synced: a restart begins anew.)
+// Whole: the last one is, all of it is good and synced, and it can be installed.
+struct SnapshotStored {
+  std::uint64_t stream = 0;
+  std::uint64_t bytes = 0;
+  bool is_whole = false;
 };
 // What was stored of a peer's snapshot is void; the stream must begin anew.
 struct SnapshotStoreFailed {
   std::string text;
+  std::uint64_t stream = 0;
 };
 struct Note {  // a line for the server's log
   bool is_warning = false;
@@ -256,7 +270,7 @@ struct Stopped {
 
 using StorageEvent = std::variant<Recovered, LoadedBlock, Loaded, Refused, Persisted, RecordSaved,
                                   Failed, Healthy, SnapshotDone, SnapshotFailed, EntriesRead,
-                                  SnapshotPart, SnapshotStoreFailed, Note, Stopped>;
+                                  SnapshotPart, SnapshotStored, SnapshotStoreFailed, Note, Stopped>;
 
 struct StorageEvents {
   std::vector<StorageEvent> events;

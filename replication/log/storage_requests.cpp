@@ -43,6 +43,7 @@ void spend(Request& request, StorageEvents& out) {
     answer.index = part->index;
     answer.term = part->term;
     answer.offset = part->offset;
+    answer.number = part->number;
     answer.error = "storage has ended";
     out.events.push_back(std::move(answer));
   }

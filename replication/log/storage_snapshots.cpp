@@ -152,7 +152,12 @@ void Storage::Impl::store_snapshot(StoreSnapshotRequest& request, StorageEvents&
     }
   }
   if (done) done = receiver->add(request);
-  if (!done) out.events.push_back(SnapshotStoreFailed{std::move(done.error().message)});
+  if (!done) {
+    out.events.push_back(SnapshotStoreFailed{std::move(done.error().message), request.stream});
+  } else if (receiver->is_storing()) {
+    out.events.push_back(
+        SnapshotStored{request.stream, receiver->stored_bytes(), receiver->is_complete()});
+  }
   out.spent_ropes.push_back(std::move(request.bytes));
 }
 

@@ -95,8 +95,6 @@ class Node {
   bool begin_farewell(const TimePoint& now, std::int64_t bound_ms);
   bool has_handed_over() const { return replication_ == nullptr || !replication_->is_primary(); }
 
-  // A member that another one may wait for.
-
   bool storage_stopped() const { return !persists() || persistence_.stopped(); }
   // The earliest command time at which `background` may have something new to do.
   UnixMs next_due() const;

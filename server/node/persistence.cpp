@@ -313,10 +313,14 @@ void Persistence::on(log::SnapshotPart event, const TimePoint& now, Outcome&) {
   if (replication_ != nullptr) replication_->on_snapshot_part(std::move(event), {now.mono_us});
 }
 
+void Persistence::on(log::SnapshotStored event, const TimePoint& now, Outcome&) {
+  if (replication_ != nullptr) replication_->on_snapshot_stored(event, {now.mono_us});
+}
+
 void Persistence::on(log::SnapshotStoreFailed event, const TimePoint& now, Outcome& outcome) {
-  outcome.log.push_back({fmt::format("the primary's snapshot cannot be stored: {}", event.text),
-                         config::LogLevel::kWarning});
-  if (replication_ != nullptr) replication_->step(core::SnapshotStoreFailed{}, {now.mono_us});
+  outcome.log.push_back({"snapshot cannot be stored: " + event.text, config::LogLevel::kWarning});
+  if (replication_ != nullptr)
+    replication_->step(core::SnapshotStoreFailed{event.stream}, {now.mono_us});
 }
 
 void Persistence::on(log::Stopped event, const TimePoint&, Outcome& outcome) {

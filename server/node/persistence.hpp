@@ -98,6 +98,7 @@ class Persistence {
   void on(log::SnapshotFailed event, const TimePoint& now, Outcome& outcome);
   void on(log::EntriesRead event, const TimePoint& now, Outcome& outcome);
   void on(log::SnapshotPart event, const TimePoint& now, Outcome& outcome);
+  void on(log::SnapshotStored event, const TimePoint& now, Outcome& outcome);
   void on(log::SnapshotStoreFailed event, const TimePoint& now, Outcome& outcome);
   void on(log::Note event, const TimePoint& now, Outcome& outcome);
   void on(log::Stopped event, const TimePoint& now, Outcome& outcome);

@@ -148,15 +148,20 @@ void Replication::on_snapshot_part(log::SnapshotPart part, core::MonoTime now) {
   if (!part.error.empty()) {
     outcome_.snapshot_wanted = true;
     outcome_.log.push_back({fmt::format("member {} needs a snapshot: {}", peer.value, part.error)});
-    return step(core::SnapshotUnavailable{peer}, now);
+    return step(core::SnapshotUnavailable{peer, part.number}, now);
   }
   step(core::SnapshotRead{peer,
+                          part.number,
                           {part.index, part.term},
                           part.time,
                           part.offset,
                           std::move(part.bytes),
                           part.is_last},
        now);
+}
+
+void Replication::on_snapshot_stored(const log::SnapshotStored& stored, core::MonoTime now) {
+  step(core::SnapshotStored{stored.stream, stored.bytes, stored.is_whole}, now);
 }
 
 void Replication::on_log_trimmed(LogIndex first, core::MonoTime now) {
@@ -171,7 +176,7 @@ void Replication::carry_out(core::MonoTime now) {
   for (core::StoreSnapshot& block : effects_.store_snapshot) {
     requests_.emplace_back(log::StoreSnapshotRequest{block.snapshot.index, block.snapshot.term,
                                                      block.offset, std::move(block.bytes),
-                                                     block.is_last});
+                                                     block.is_last, block.number});
   }
   do_writes();
   do_became();
@@ -187,7 +192,8 @@ void Replication::carry_out(core::MonoTime now) {
   }
   for (const core::ReadSnapshot& read : effects_.read_snapshot) {
     requests_.emplace_back(log::ReadSnapshotRequest{read.peer.value, read.wanted.index,
-                                                    read.wanted.term, read.offset, read.bytes_max});
+                                                    read.wanted.term, read.offset, read.bytes_max,
+                                                    read.number});
   }
   for (const NodeId peer : effects_.end_snapshot)
     requests_.emplace_back(log::EndSnapshotReadRequest{peer.value});

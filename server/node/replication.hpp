@@ -67,6 +67,7 @@ class Replication : public commands::Cluster {
   void on_record_saved(log::WriteNumber write, core::MonoTime now);
   void on_entries_read(log::EntriesRead read, core::MonoTime now);
   void on_snapshot_part(log::SnapshotPart part, core::MonoTime now);
+  void on_snapshot_stored(const log::SnapshotStored& stored, core::MonoTime now);
   void on_log_trimmed(LogIndex first, core::MonoTime now);
 
   // Reloading in slices. True: there is more at hand.

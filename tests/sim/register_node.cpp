@@ -135,12 +135,17 @@ void RegisterNode::post(core::Happening what) {
 
 // What a thread of its own reads from files.
 void RegisterNode::post_later(core::Happening what) {
+  post_later(
+      [what = std::move(what)](RegisterNode& node, core::MonoTime now) { node.step(what, now); });
+}
+
+void RegisterNode::post_later(std::function<void(RegisterNode&, core::MonoTime)> action) {
   const auto delay = static_cast<std::int64_t>(100 + around_.random.below(2'000));
   Machine& machine = around_.machine;
-  around_.timeline.after(delay, [&machine, life = machine.life(), what = std::move(what)] {
+  around_.timeline.after(delay, [&machine, life = machine.life(), action = std::move(action)] {
     if (machine.life() != life) return;
-    machine.post([what](Process& process, const TimePoint& now) {
-      static_cast<RegisterNode&>(process).step(what, {now.mono_us});
+    machine.post([action](Process& process, const TimePoint& now) {
+      action(static_cast<RegisterNode&>(process), {now.mono_us});
     });
   });
 }
@@ -248,12 +253,26 @@ void RegisterNode::do_became() {
 void RegisterNode::do_store() {
   if (effects_.discard_snapshot) incoming_.reset();
   for (const core::StoreSnapshot& block : effects_.store_snapshot) {
-    if (block.offset == 0) incoming_ = IncomingBytes{block.snapshot, {}};
+    if (block.offset == 0) incoming_ = IncomingBytes{block.number, block.snapshot, {}};
     if (!incoming_ || incoming_->id != block.snapshot || incoming_->bytes.size() != block.offset)
       return around_.checker.fail(
           fmt::format("node {} stores a snapshot out of order", number_ + 1));
     incoming_->bytes += block.bytes.str();
+    if (incoming_->is_void) continue;
+    incoming_->is_void = around_.random.below(64) == 0;
+    if (incoming_->is_void) {
+      post_later(core::SnapshotStoreFailed{block.number});
+      continue;
+    }
+    post_later(
+        [stored = core::SnapshotStored{block.number, incoming_->bytes.size(), block.is_last}](
+            RegisterNode& node, core::MonoTime now) { node.on_stored(stored, now); });
   }
+}
+
+void RegisterNode::on_stored(core::SnapshotStored stored, core::MonoTime now) {
+  if (incoming_ && incoming_->number == stored.number) incoming_->is_whole |= stored.is_whole;
+  step(stored, now);
 }
 
 void RegisterNode::do_install() {
@@ -264,11 +283,12 @@ void RegisterNode::do_install() {
   watch_.installed(id.index);
   snapshot_index_ = id.index;
   if (id.index.value == 0) return;
-  if (incoming_ && incoming_->id == id) state_ = from_bytes(incoming_->bytes);
+  if (incoming_ && incoming_->id == id && incoming_->is_whole)
+    state_ = from_bytes(incoming_->bytes);
   incoming_.reset();
   if (state_.index != id.index)
     return around_.checker.fail(
-        fmt::format("node {} installs a snapshot that it has not", number_ + 1));
+        fmt::format("node {} installs a snapshot that is not stored", number_ + 1));
   around_.checker.on_state(number_, state_.index, state_.digest);
 }
 
@@ -352,7 +372,7 @@ void RegisterNode::send_snapshots() {
   for (const core::ReadSnapshot& read : effects_.read_snapshot) {
     auto& outgoing = outgoing_[read.peer.value - 1];
     if (around_.random.below(16) == 0) {
-      post_later(core::SnapshotUnavailable{read.peer});
+      post_later(core::SnapshotUnavailable{read.peer, read.number});
       continue;
     }
     std::uint64_t offset = read.offset;
@@ -367,6 +387,7 @@ void RegisterNode::send_snapshots() {
     const std::string_view part =
         std::string_view(bytes).substr(offset, std::min(read.bytes_max, std::size_t{200}));
     post_later(core::SnapshotRead{read.peer,
+                                  read.number,
                                   {outgoing->index, outgoing->term},
                                   0,
                                   offset,

@@ -82,8 +82,11 @@ class RegisterNode final : public Process {
     Reply reply;
   };
   struct IncomingBytes {
+    std::uint64_t number = 0;
     wire::SnapshotId id;
     std::string bytes;
+    bool is_void = false;   // its failure is said, or will be
+    bool is_whole = false;  // stored
   };
   static core::Start recover(Random& random, const RegisterDisks& disks, bool tail_in_doubt,
                              core::MonoTime now);
@@ -94,6 +97,7 @@ class RegisterNode final : public Process {
   void note_write(const core::LogWrite& write);
   void do_became();
   void do_store();
+  void on_stored(core::SnapshotStored stored, core::MonoTime now);
   void do_install();
   void send_snapshots();
   void do_apply();
@@ -106,6 +110,7 @@ class RegisterNode final : public Process {
   void maybe_snapshot();
   void post(core::Happening what);
   void post_later(core::Happening what);
+  void post_later(std::function<void(RegisterNode&, core::MonoTime)> action);
 
   Surroundings& around_;
   RegisterDisks& disks_;

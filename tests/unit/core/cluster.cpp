@@ -86,6 +86,9 @@ void Cluster::carry_out(std::size_t number, Effects& effects) {
     here.disk.record = write.record;
     answers.push_back(RecordSaved{write.write});
   }
+  for (const StoreSnapshot& block : effects.store_snapshot)
+    answers.push_back(
+        SnapshotStored{block.number, block.offset + block.bytes.size(), block.is_last});
   for (LogWrite& write : effects.writes) {
     auto& log = here.disk.log;
     if (write.reset) {

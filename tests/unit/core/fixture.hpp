@@ -102,10 +102,18 @@ class Member {
     unpersisted_writes.pop_front();
     happens(Persisted{write});
   }
+  std::deque<SnapshotStored> unstored_blocks;
+  void stores_block() {
+    const SnapshotStored stored = unstored_blocks.front();
+    unstored_blocks.pop_front();
+    happens(stored);
+  }
   void answer_disk() {
-    while (!unsaved_records.empty() || !unpersisted_writes.empty()) {
+    while (!unsaved_records.empty() || !unpersisted_writes.empty() || !unstored_blocks.empty()) {
       if (!unsaved_records.empty()) {
         saves_record();
+      } else if (!unstored_blocks.empty()) {
+        stores_block();
       } else {
         persists_write();
       }
@@ -123,6 +131,8 @@ class Member {
       saved_ = write.record;
     }
     for (const LogWrite& write : effects.writes) unpersisted_writes.push_back(write.write);
+    for (const StoreSnapshot& block : effects.store_snapshot)
+      unstored_blocks.push_back({block.number, block.offset + block.bytes.size(), block.is_last});
     append(said_, effects.send);
     append(seen_.records, effects.records);
     append(seen_.writes, effects.writes);

@@ -247,6 +247,7 @@ void StorageMember::take() {
       snapshot_failures_.push_back(std::move(failed->text));
     if (auto* read = std::get_if<EntriesRead>(&event)) reads_.push_back(std::move(*read));
     if (auto* part = std::get_if<SnapshotPart>(&event)) parts_.push_back(std::move(*part));
+    if (const auto* stored = std::get_if<SnapshotStored>(&event)) stored_.push_back(*stored);
     if (auto* failed = std::get_if<SnapshotStoreFailed>(&event))
       store_failures_.push_back(std::move(failed->text));
     if (auto* note = std::get_if<Note>(&event); note != nullptr && note->is_warning)

@@ -87,6 +87,7 @@ class StorageMember {
   const std::vector<std::string>& snapshot_failures() const { return snapshot_failures_; }
   const std::vector<EntriesRead>& reads() const { return reads_; }
   const std::vector<SnapshotPart>& parts() const { return parts_; }
+  const std::vector<SnapshotStored>& stored() const { return stored_; }
   const std::vector<std::string>& store_failures() const { return store_failures_; }
   const Loaded& loaded_snapshot() const { return loaded_snapshot_; }
   const std::vector<std::string>& warnings() const { return warnings_; }
@@ -159,6 +160,7 @@ class StorageMember {
   std::vector<std::string> snapshot_failures_;
   std::vector<EntriesRead> reads_;
   std::vector<SnapshotPart> parts_;
+  std::vector<SnapshotStored> stored_;
   std::vector<std::string> store_failures_;
   Loaded loaded_snapshot_;
   std::vector<std::string> warnings_;

@@ -51,6 +51,11 @@ TEST_CASE("a peer's snapshot replaces what a member had, whatever its keys and p
   member.it.store(snapshot, 100);
   CHECK(member.it.store_failures().empty());
   CHECK(member.it.spent_ropes() >= snapshot.stream.size() / 100);
+  REQUIRE(member.it.stored().size() == (snapshot.stream.size() + 99) / 100);
+  CHECK(member.it.stored()[0].bytes == 100);
+  CHECK(!member.it.stored()[0].is_whole);
+  CHECK(member.it.stored().back().bytes == snapshot.stream.size());
+  CHECK(member.it.stored().back().is_whole);
   member.it.install(snapshot);
   CHECK(member.it.persisted() == member.it.last_write());
   CHECK(member.it.spent_entries() == 9);
@@ -262,12 +267,15 @@ TEST_CASE("a full disk makes storing fail, and the log goes on", "[storage][peer
   member.it.store(snapshot, 100);
   REQUIRE(member.it.store_failures().size() == 1);
   CHECK_THAT(member.it.store_failures()[0], Contains("No space left") && Contains("free space"));
+  const std::size_t stored = member.it.stored().size();
+  CHECK(stored * 100 < snapshot.stream.size());  // nothing behind the failure
   CHECK(!member.it.is_failed());
   CHECK(member.count("incoming") == 0);
   member.it.append(1);
   CHECK(member.it.persisted() == member.it.last_write());
   member.disk.set_capacity(1 << 30);
   member.it.store(snapshot, 100);
+  CHECK(member.it.stored().back().is_whole);
   member.it.install(snapshot);
   CHECK(member.it.persisted() == member.it.last_write());
 }

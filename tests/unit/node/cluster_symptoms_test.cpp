@@ -118,6 +118,43 @@ TEST_CASE("a member whose only snapshot is of nothing still reloads from its log
   }
 }
 
+// It had installed what was still to be stored, and storage could not go on without.
+TEST_CASE("a member whose disk fills within a snapshot lives, and takes it when there is room",
+          "[cluster]") {
+  config::Options options;
+  options.persistence.snapshots_kept = 1;
+  ClusterHarness cluster(3, options);
+  const std::size_t primary = cluster.primary().value();
+  for (int i = 0; i < 100; ++i) {
+    const std::string key = "key:" + std::to_string(i);
+    REQUIRE(cluster.call(primary, {"SET", key, std::string(1000, 'x')}) == kOk);
+  }
+  for (int i = 0; i < 2; ++i) {
+    REQUIRE(cluster.call(primary, {"BGSAVE"}) == "+Background saving started\r\n");
+    cluster.advance_ms(100);
+  }
+  // The log before it is neither on the primary's disk nor in its memory.
+  const std::size_t wiped = (primary + 1) % 3;
+  cluster.kill(wiped);
+  cluster.kill(primary);
+  cluster.start(primary);
+  cluster.start(wiped, true);
+  cluster.disk(wiped).set_capacity(50'000);
+  const std::size_t second = cluster.primary().value();
+  REQUIRE(second != wiped);
+  bool is_told = false;
+  for (int i = 0; i < 30; ++i) {
+    cluster.advance_ms(100);
+    const commands::HostEffects effects = cluster.effects(wiped);
+    REQUIRE(effects.fatal.empty());
+    is_told = is_told || has_logged(effects, "snapshot cannot be stored");
+  }
+  CHECK(is_told);
+  cluster.disk(wiped).set_capacity(std::uint64_t{1} << 30);
+  cluster.advance_ms(8'000);
+  CHECK(cluster.digest(wiped) == cluster.digest(second));
+}
+
 TEST_CASE("after restarts with a clock that was set back no key lives longer", "[cluster]") {
   ClusterHarness cluster(1);
   REQUIRE(cluster.primary() == 0);

@@ -38,6 +38,7 @@ std::vector<Message> one_of_each() {
   add(StatusReply{1, Claim::kRecovering, {10}, {9}, 100000, true});
   add(SnapshotChunk{{{50}, {3}}, 1'700'000'000'000, 1 << 20, true, Rope::copy_of("chunk")});
   add(SnapshotReply{{{50}, {3}}, 12345, true});
+  add(SnapshotReply{{{50}, {3}}, 0, false, true});
   return all;
 }
 
@@ -90,7 +91,7 @@ TEST_CASE("every message comes out as it went in, wherever the stream is split",
     frames.push_back(encoded(message));
     stream += frames.back();
   }
-  CHECK(frames.size() == 15);
+  CHECK(frames.size() == 16);
   for (std::size_t step = 1; step <= stream.size(); ++step) {
     const Outcome outcome = read_in_steps(stream, step);
     REQUIRE(outcome.error.empty());
