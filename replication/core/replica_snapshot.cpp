@@ -161,7 +161,8 @@ void Replica::on_snapshot_stored(const SnapshotStored& stored) {
   if (!incoming_ || incoming_->number != stored.number) return;
   incoming_->stored_bytes = std::max(incoming_->stored_bytes, stored.bytes);
   incoming_->is_complete = incoming_->is_complete || stored.is_whole;
-  send(primary_, wire::SnapshotReply{incoming_->id, incoming_->stored_bytes, false});
+  if (primary_.value != 0)
+    send(primary_, wire::SnapshotReply{incoming_->id, incoming_->stored_bytes, false});
   try_install();
 }
 
@@ -169,7 +170,7 @@ void Replica::on_snapshot_store_failed(const SnapshotStoreFailed& failed) {
   if (!incoming_ || incoming_->number != failed.number) return;
   const wire::SnapshotId id = incoming_->id;
   drop_incoming();
-  send(primary_, wire::SnapshotReply{id, 0, false, true});
+  if (primary_.value != 0) send(primary_, wire::SnapshotReply{id, 0, false, true});
 }
 
 void Replica::try_install() {
