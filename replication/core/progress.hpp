@@ -10,10 +10,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <optional>
 
 #include "base/ids.hpp"
 #include "protocol/wire/message.hpp"
 #include "replication/core/time.hpp"
+#include "replication/log/entry.hpp"
 
 namespace holdfast::core {
 
@@ -88,6 +90,9 @@ struct PeerProgress {
   std::uint64_t fragment_acknowledged = 0;
   std::uint64_t fragment_reported = 0;  // last, which may be less: it began anew
   MonoTime fragment_moved_at;
+  // The entry itself, from its first fragment until it is there: the backlog may drop it meanwhile,
+  // and reading it again for each window of fragments would cost its size each time.
+  std::optional<log::Entry> fragment_entry;
 
   std::uint64_t read_number = 0;  // of the ReadLog under way; 0: none
 
@@ -100,6 +105,7 @@ struct PeerProgress {
 
   void end_fragments() {
     fragment_total = fragment_sent = fragment_acknowledged = fragment_reported = 0;
+    fragment_entry.reset();
   }
   // The peer has so many bytes of entry `next`, perhaps more than was sent over this link.
   void on_fragments(std::uint64_t bytes, MonoTime now) {

@@ -399,6 +399,7 @@ void Replica::become_replica(NodeId primary) {
     for (PeerProgress& peer : peers_) {
       end_snapshot(peer);
       peer.snapshot = {};
+      peer.end_fragments();
     }
     lonely_since_ = now_;
     election_.rounds = 0;

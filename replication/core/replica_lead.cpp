@@ -222,6 +222,8 @@ void Replica::feed(PeerProgress& peer) {
   while (peer.next <= log_.last_index() && peer.in_flight_bytes < config_.window_bytes &&
          peer.in_flight.size() < config_.window_messages) {
     const log::Entry* entry = log_.entry(peer.next);
+    if (entry == nullptr && peer.fragment_entry && peer.fragment_entry->index == peer.next)
+      entry = &*peer.fragment_entry;
     if (entry == nullptr) {
       if (peer.read_number != 0 || peer.fragments_wait(config_.window_bytes / 2)) return;
       peer.read_number = ++reads_of_log_;
@@ -292,6 +294,8 @@ bool Replica::feed_fragment(PeerProgress& peer, const log::Entry& entry) {
   const std::uint64_t total = entry.payload.size();
   if (peer.fragment_sent == 0) peer.fragment_moved_at = awake_.now();
   peer.fragment_total = total;
+  if (!peer.fragment_entry || peer.fragment_entry->index != entry.index)
+    peer.fragment_entry = entry;
   while (!peer.fragments_wait(config_.window_bytes / 2)) {
     const std::size_t part =
         std::min<std::uint64_t>(config_.message_bytes, total - peer.fragment_sent);
@@ -313,7 +317,11 @@ void Replica::send_read_entries(PeerProgress& peer, const std::vector<log::Entry
   for (const log::Entry& entry : entries) {
     if (entry.index != peer.next || log_.term_at(entry.index) != entry.term) continue;
     if (entry.payload.size() > config_.message_bytes) {
-      if (append.entries.empty()) feed_fragment(peer, entry);
+      if (append.entries.empty()) {
+        feed_fragment(peer, entry);
+      } else {
+        peer.fragment_entry = entry;  // comes next
+      }
       break;
     }
     if (append.entries.size() == wire::kEntriesMax ||

@@ -117,6 +117,76 @@ TEST_CASE("a large entry goes in fragments and heartbeats between them", "[commi
   CHECK(primary->commit_index() == LogIndex{before + 1});
 }
 
+TEST_CASE("a large entry that is not in memory any more is not read again for every fragment",
+          "[commit]") {
+  MemberBuilder builder;
+  builder.term(4).snapshot_at(5, 1).log_through(20, 2);
+  builder.config.message_bytes = 100;
+  builder.config.window_bytes = 400;
+  builder.config.backlog_bytes = 100;
+  const std::string large(1'000, 'x');
+  const auto acknowledge_fragments = [](Member& primary, std::uint64_t before, std::uint64_t from,
+                                        std::uint64_t to) {
+    for (std::uint64_t bytes = from; bytes < to; bytes += 100) {
+      AppendReply reply = acknowledged(before);
+      reply.fragment_bytes = bytes;
+      primary.hears(3, reply);
+    }
+  };
+  SECTION("it was on disk") {
+    builder.start().tail.back().payload = Rope::copy_of(large);
+    Member primary = elected_primary(builder.log_not_in_memory());
+    const std::uint64_t first = GENERATE(19, 20);  // alone, or behind another one
+    const auto read_from = [&] {
+      const ReadLog read = primary.effects().read_log.back();
+      CHECK(read.from == LogIndex{first});
+      const auto count = static_cast<std::ptrdiff_t>(21 - first);
+      primary.happens(LogRead{read.number, {builder.on_disk.end() - count, builder.on_disk.end()}});
+    };
+    const auto connect = [&] {
+      primary.happens(PeerConnected{{3}});
+      AppendReply refused;
+      refused.hint_index = {first - 1};
+      refused.hint_term = {2};
+      primary.hears(3, refused);
+      primary.forget();
+      agrees(primary, 3, first - 1);
+    };
+    connect();
+    read_from();
+    CHECK(primary.count_said<wire::AppendFragment>(3) == 2);
+    acknowledge_fragments(primary, 19, 100, 500);
+    CHECK(primary.count_said<wire::AppendFragment>(3) == 6);
+    CHECK(primary.effects().read_log.size() == 1);
+    SECTION("until it is there") {
+      acknowledge_fragments(primary, 19, 500, 1'000);
+      CHECK(primary.said<wire::AppendFragment>(3)->offset == 900);
+      primary.passes(30);
+      CHECK(primary.effects().read_log.size() == 1);
+      agrees(primary, 3, 20);
+      CHECK(primary.said<AppendEntries>(3)->prev_index == LogIndex{20});
+    }
+    SECTION("but over a new link it is") {
+      primary.happens(PeerLost{{3}});
+      connect();
+      REQUIRE(primary.effects().read_log.size() == 1);
+      read_from();
+      CHECK(primary.count_said<wire::AppendFragment>(3) == 2);
+    }
+  }
+  SECTION("it was committed by the others meanwhile") {
+    Member primary = elected_primary(builder);
+    const std::uint64_t before = primary->last_index().value;
+    primary.submits({large});
+    agrees(primary, 2, before + 1);
+    REQUIRE(primary->commit_index() == LogIndex{before + 1});
+    REQUIRE(primary->backlog_bytes() == 0);
+    acknowledge_fragments(primary, before, 100, 1'000);
+    CHECK(primary.count_said<wire::AppendFragment>(3) == 10);
+    CHECK(primary.effects().read_log.empty());
+  }
+}
+
 TEST_CASE("a peer that is behind is fed from the backlog, then from disk, then by a snapshot",
           "[commit]") {
   MemberBuilder builder;
