@@ -65,6 +65,14 @@ WorldPlan make_plan(const Scenario& scenario, Random& random) {
   if (f.catastrophe_at_us != 0) config.recovery_wait = core::milliseconds(2'000);
   plan.read_mode = f.clocks_stop || one_in(6) ? core::ReadMode::kQuorum : core::ReadMode::kLease;
   plan.clients = static_cast<std::size_t>(between(1, 5));
+  if (one_in(8)) {  // elections with several candidates: the delays by rank are short, messages slow
+    config.heartbeat = {10'000};
+    config.lease = {between(30'000, 60'000)};
+    plan.weather.late_one_in = 2;
+    plan.weather.late_us_max = between(20'000, 80'000);
+    f.kill_us = between(150'000, 500'000);
+    f.hit_primary_one_in = 1;
+  }
   if (scenario.inhabitants == Inhabitants::kRegisters) return plan;
 
   // Nodes are told their times in milliseconds, and trust their clocks.
