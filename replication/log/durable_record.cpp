@@ -27,6 +27,11 @@ std::uint32_t slot_crc(std::string_view body) {
   return crc32c(body, crc32c({length, sizeof length}));
 }
 
+// Of numbers that begin anew behind the highest (RFC 1982).
+bool is_older(std::uint64_t sequence, std::uint64_t than) {
+  return static_cast<std::int64_t>(sequence - than) < 0;
+}
+
 std::uint8_t flag(ByteReader& reader) {
   const std::uint8_t value = reader.u8();
   if (value > 1) reader.fail();
@@ -57,7 +62,6 @@ std::optional<Slot> decode_body(std::string_view body) {
     record.members.emplace_back(reader.string());
   if (reader.ok() && !reader.at_end()) record.node = reader.string();
   if (!reader.ok() || !reader.at_end()) return std::nullopt;
-  if (slot.sequence == UINT64_MAX) return std::nullopt;  // nothing could follow it
   return slot;
 }
 
@@ -98,7 +102,7 @@ std::string encode_slot(const DurableRecord& record, std::uint64_t sequence) {
   body.string(record.cluster_id);
   body.varint(record.members.size());
   for (const std::string& member : record.members) body.string(member);
-  body.string(record.node);
+  if (!record.node.empty()) body.string(record.node);  // a record without it stays as it is
   HF_CHECK(body.str().size() + kSlotHeadBytes <= kSlotBytes);
   ByteWriter slot;
   slot.bytes(kMagic);
@@ -133,7 +137,7 @@ Result<DurableRecordFile::Loaded> DurableRecordFile::read(FileSystem& files,
                       kFormatVersion));
     }
     if (state == SlotState::kDamaged) loaded.damaged_slot = true;
-    if (state != SlotState::kValid || (is_valid && slot.sequence < loaded.file->sequence_))
+    if (state != SlotState::kValid || (is_valid && is_older(slot.sequence, loaded.file->sequence_)))
       continue;
     is_valid = true;
     loaded.record = std::move(slot.record);

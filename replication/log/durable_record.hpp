@@ -7,13 +7,13 @@
 //     crc     CRC-32C of length, body
 //   body  := sequence:u64 log_id[16] incarnation:u64 generation:u64
 //            fsync_mode:u8 running:u8 recovering:u8 term:u64 voted_for:u64 promise_ms_max:u64
-//            boot_id:string cluster_id:string count:varint {member:string} node:string
+//            boot_id:string cluster_id:string count:varint {member:string} [node:string]
 //
 // `node` came later: a record without it is read.
 //
 // Slots are written in turn and in place, so a full disk does not keep a member from voting: the
-// valid slot with the higher sequence holds. A slot that was torn was never acknowledged. Numbers
-// are little-endian. Not thread-safe.
+// valid slot with the later sequence holds (it begins anew at 0 behind the highest). A slot that
+// was torn was never acknowledged. Numbers are little-endian. Not thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -350,6 +350,23 @@ TEST_CASE("a torn slot leaves the record before it", "[recovery]") {
   CHECK(recover(disk, {kFolder, {}, "boot"})->record.incarnation == 2);
 }
 
+TEST_CASE("a record is saved and found behind the highest sequence, too", "[recovery]") {
+  SimDisk disk(1);
+  build_folder(disk);
+  DurableRecord record = recover(disk, {kFolder, {}, "boot"})->record;
+  for (const std::uint64_t sequence : {UINT64_MAX - 1, UINT64_MAX}) {
+    disk.set_content(record_path(),
+                     encode_slot(record, sequence - 1) + encode_slot(record, sequence));
+    auto state = recover(disk, {kFolder, {}, "boot"});
+    REQUIRE(state);
+    for (int i = 0; i < 3; ++i) {
+      ++record.incarnation;
+      REQUIRE(state->record_file->save(record));
+      CHECK(recover(disk, {kFolder, {}, "boot"})->record.incarnation == record.incarnation);
+    }
+  }
+}
+
 TEST_CASE("keys: the right one opens, any other is named and refused", "[recovery]") {
   const MasterKey old_key = make_key(1);
   const MasterKey new_key = make_key(2);
