@@ -228,7 +228,7 @@ void holdfast_digest(CommandContext& ctx) {
 // The way out when the members that are left may not elect one of them, and the others are gone.
 void holdfast_force_generation(CommandContext& ctx) {
   Cluster* cluster = ctx.server().cluster;
-  if (!ctx.argument_is(2, "lose-what-absent-members-hold")) {
+  if (ctx.argument_count() != 3 || !ctx.argument_is(2, "lose-what-absent-members-hold")) {
     return ctx.error(
         "ERR this member becomes primary with what it holds; what only absent members hold is "
         "lost, and "
