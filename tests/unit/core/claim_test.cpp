@@ -145,8 +145,10 @@ TEST_CASE("a recovering member that follows a primary has nothing to do at once"
   Member member = MemberBuilder().id(2).term(4).log_through(50).tail_in_doubt().build();
   member.links({1, 3});
   member.passes(2000);
-  member.hears(1, Heartbeat{1, 100'000, {40}, {60}, {}});
-  member.passes(5);
+  for (std::uint64_t round = 1; round <= 40; ++round) {
+    member.hears(1, Heartbeat{round, 100'000, {40}, {60}, {}});
+    member.passes(10);
+  }
   CHECK(member->claim() == Claim::kRecovering);
   CHECK(member->next_due() > member.now());
 }
