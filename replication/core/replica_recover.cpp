@@ -145,7 +145,8 @@ void Replica::judge_generation() {
       return;
     }
   }
-  pending_generation_ = std::max(generation_, board_.highest_generation()) + 1;
+  pending_generation_ =
+      std::max({generation_, agreed_generation_, board_.highest_generation()}) + 1;
   note(true, fmt::format("nobody can claim to hold everything: stands for generation={} last={}",
                          pending_generation_, log_.last_index().value));
   ++election_.rounds;
@@ -178,7 +179,8 @@ void Replica::on_generation_forced() {
     return;
   }
   note(true, "an operator says that what is here is all there is");
-  pending_generation_ = std::max(generation_, board_.highest_generation()) + 1;
+  pending_generation_ =
+      std::max({generation_, agreed_generation_, board_.highest_generation()}) + 1;
   term_ = std::max(term_, board_.highest_term());
   become_replica({});
   ++term_.value;
