@@ -65,8 +65,8 @@ WorldPlan make_plan(const Scenario& scenario, Random& random) {
   if (f.catastrophe_at_us != 0) config.recovery_wait = core::milliseconds(2'000);
   plan.read_mode = f.clocks_stop || one_in(6) ? core::ReadMode::kQuorum : core::ReadMode::kLease;
   plan.clients = static_cast<std::size_t>(between(1, 5));
-  if (one_in(
-          8)) {  // elections with several candidates: the delays by rank are short, messages slow
+  // Elections with several candidates: the delays by rank are short, messages slow.
+  if (one_in(8)) {
     config.heartbeat = {10'000};
     config.lease = {between(30'000, 60'000)};
     plan.weather.late_one_in = 2;
