@@ -5,7 +5,7 @@
 # only what HOLDFAST_PURE_LIBRARIES allows, so that a leak of I/O below the determinism line does not link.
 file(STRINGS ${CMAKE_SOURCE_DIR}/cmake/rooms.txt _room_lines REGEX "^[a-z]")
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/cmake/rooms.txt)
-set(HOLDFAST_PURE_LIBRARIES fmt::fmt-header-only xxhash holdfast_allocator OpenSSL::Crypto holdfast_zstd)
+set(HOLDFAST_PURE_LIBRARIES fmt::fmt xxhash holdfast_allocator OpenSSL::Crypto holdfast_zstd)
 
 function(holdfast_room room)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBRARIES" ${ARGN})

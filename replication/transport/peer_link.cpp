@@ -1,8 +1,10 @@
 #include "replication/transport/peer_link.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -38,6 +40,19 @@ void prepare(asio::ip::tcp::socket& socket) {
   set(IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveSeconds);
   set(IPPROTO_TCP, TCP_KEEPCNT, kKeepaliveProbes);
   set(IPPROTO_TCP, TCP_USER_TIMEOUT, kUnacknowledgedMsMax);
+}
+
+// The same connection in a socket that nobody has asked for room to write yet, as `connect` does.
+asio::ip::tcp::socket as_new(asio::ip::tcp::socket socket) {
+  std::error_code error;
+  const auto protocol = socket.local_endpoint(error).protocol();
+  if (error) return socket;
+  asio::ip::tcp::socket fresh(socket.get_executor());
+  const int fd = socket.release(error);
+  if (error) return socket;
+  fresh.assign(protocol, fd, error);
+  if (error) ::close(fd);
+  return fresh;
 }
 
 // What the next write takes, as a ConstBufferSequence.
@@ -86,7 +101,8 @@ std::string endpoint_text(const asio::ip::tcp::endpoint& endpoint) {
 
 PeerLink::PeerLink(asio::ip::tcp::socket socket, Handshake handshake, LinkLimits limits,
                    Holder& holder)
-    : socket_(std::move(socket)),
+    : socket_(as_new(std::move(socket))),
+      writability_(socket_.get_executor()),
       deadline_(socket_.get_executor()),
       handshake_(std::move(handshake)),
       limits_(limits),
@@ -229,10 +245,7 @@ std::optional<std::string> PeerLink::write_queue() {
     if (error == asio::error::interrupted) continue;
     if (error && error != asio::error::would_block) return failure_text(error);
     aside_.erase(0, sent);
-    if (sent == 0) {
-      wait_writable();
-      return std::nullopt;
-    }
+    if (sent == 0) return wait_writable();
   }
   while (!queue_.empty()) {
     const Gather parts = gather(queue_, front_sent_bytes_);
@@ -241,10 +254,7 @@ std::optional<std::string> PeerLink::write_queue() {
     if (error == asio::error::interrupted) continue;
     if (error && error != asio::error::would_block) return failure_text(error);
     drop_sent(sent);
-    if (sent < parts.byte_count || sent >= bytes_left) {
-      wait_writable();
-      return std::nullopt;
-    }
+    if (sent < parts.byte_count || sent >= bytes_left) return wait_writable();
     bytes_left -= sent;
   }
   return std::nullopt;
@@ -258,14 +268,20 @@ void PeerLink::say_aside(std::string_view frame) {
   if (sent > 0) aside_ = frame.substr(static_cast<std::size_t>(sent));
 }
 
-void PeerLink::wait_writable() {
-  if (queue_.empty() && aside_.empty()) return;
+std::optional<std::string> PeerLink::wait_writable() {
+  if (queue_.empty() && aside_.empty()) return std::nullopt;
+  if (!writability_.is_open()) {
+    const int fd = fcntl(socket_.native_handle(), F_DUPFD_CLOEXEC, 0);
+    if (fd < 0) return failure_text({errno, std::generic_category()});
+    writability_.assign(fd);
+  }
   is_waiting_to_write_ = true;
-  socket_.async_wait(asio::ip::tcp::socket::wait_write,
-                     [self = shared_from_this()](const std::error_code& error) {
-                       self->is_waiting_to_write_ = false;
-                       if (!error && self->is_open()) self->write();
-                     });
+  writability_.async_wait(asio::posix::descriptor_base::wait_write,
+                          [self = shared_from_this()](const std::error_code& error) {
+                            self->is_waiting_to_write_ = false;
+                            if (!error && self->is_open()) self->write();
+                          });
+  return std::nullopt;
 }
 
 void PeerLink::drop_sent(std::size_t byte_count) {
@@ -287,6 +303,7 @@ void PeerLink::shut() {
   may_say_aside_ = false;
   std::error_code ignored;
   socket_.close(ignored);
+  writability_.close(ignored);
   deadline_.cancel();
   queue_.clear();
   queued_bytes_ = front_sent_bytes_ = 0;

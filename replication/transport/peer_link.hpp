@@ -8,6 +8,7 @@
 #pragma once
 
 #include <asio/ip/tcp.hpp>
+#include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
 #include <chrono>
 #include <cstddef>
@@ -74,13 +75,16 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   void deliver(core::MonoTime now);
   void write();
   std::optional<std::string> write_queue();
-  void wait_writable();
+  std::optional<std::string> wait_writable();
   void drop_sent(std::size_t byte_count);
   void shut();
   void fail(const std::string& reason);
   void fail_later(std::string reason);
 
   asio::ip::tcp::socket socket_;
+  // The same socket once more, from the first wait for room on: once Asio was asked for room in a
+  // socket, it tells of it after each wait for bytes, too, at the price of a look at all sockets.
+  asio::posix::stream_descriptor writability_;
   asio::steady_timer deadline_;
   Handshake handshake_;
   LinkLimits limits_;

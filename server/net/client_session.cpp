@@ -89,7 +89,7 @@ void ClientSession::resume() {
   if (server_.stopping()) return;
   switch (run(server_.requests_per_visit())) {
     case Outcome::kDone:
-      read();
+      server_.queue_read(*this);
       break;
     case Outcome::kMore:
       server_.queue_run(*this);

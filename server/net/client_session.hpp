@@ -37,7 +37,11 @@ class ClientSession : public std::enable_shared_from_this<ClientSession> {
   // Closes the socket and forgets the client; the object goes when its last operation has ended.
   void close();
 
+  // Waits for what comes next, unless it does so already.
+  void read();
+
   bool queued_for_run = false;
+  bool queued_for_read = false;
   bool queued_for_flush = false;
   bool queued_for_commit = false;
 
@@ -46,7 +50,6 @@ class ClientSession : public std::enable_shared_from_this<ClientSession> {
 
   // Runs requests that are complete in the buffer, within the budgets of one visit.
   Outcome run(std::size_t requests_max);
-  void read();
   void wait_readable();
   void on_read(const std::error_code& error, std::size_t byte_count);
   bool output_too_large(MonoUs now);

@@ -20,6 +20,8 @@ namespace {
 
 constexpr int kHandlersPerTurn = 256;
 constexpr std::size_t kInputBytesPerTurn = 512 * 1024;
+// Where more wait for an answer, it is worth a sleep.
+constexpr std::size_t kAwakeWaitersMax = 16;
 constexpr std::size_t kBackgroundUnits = 64;  // of one slice: some 0.1 ms
 // What background work may take of a turn: half of what the commands took, as their leftovers are
 // most of it and must not pile up, but not so little that it never ends, nor so much that all wait.
@@ -74,6 +76,11 @@ void Server::queue_for_commit(ClientSession& session) {
   to_commit_.push_back(session.shared_from_this());
 }
 
+void Server::queue_read(ClientSession& session) {
+  if (std::exchange(session.queued_for_read, true)) return;
+  to_read_.push_back(session.shared_from_this());
+}
+
 void Server::hold(ClientSession& session) {
   held_.push_back(session.shared_from_this());
 }
@@ -111,13 +118,27 @@ void Server::turn() {
   } else if (stopping_) {
     const MonoUs until = node_.storage_stopped() ? stop_deadline_ : storage_deadline_;
     io_.run_one_for(std::chrono::microseconds(std::max<MonoUs>(until - monotonic_us(), 0)));
-  } else {
+  } else if (!look_awake()) {
     io_.run_one();
   }
   for (int i = 0; i < kHandlersPerTurn && turn_bytes_ < kInputBytesPerTurn && io_.poll_one() > 0;
        ++i) {
   }
   end_turn();
+}
+
+// Somebody waits for a majority's answer, which may be quicker than a sleep.
+bool Server::look_awake() {
+  if (peers_ == nullptr || to_commit_.empty() || to_commit_.size() > kAwakeWaitersMax ||
+      !awake_wait_.is_worth())
+    return false;
+  const MonoUs until = monotonic_us() + AwakeWait::kUsMax;
+  bool found = false;
+  do {
+    found = io_.poll_one() > 0;
+  } while (!found && monotonic_us() < until);
+  awake_wait_.ended(!found);
+  return found;
 }
 
 void Server::end_turn() {
@@ -132,6 +153,7 @@ void Server::end_turn() {
   hand_over();
   run_background(now);
   hand_over();
+  read_on();
   arm_timer(now);
   if (peers_ != nullptr) arm_tick();
   if (farewell_deadline_ != 0 && (node_.has_handed_over() || now.mono_us >= farewell_deadline_))
@@ -217,6 +239,16 @@ void Server::run_queued() {
     session->queued_for_run = false;
     if (session->closed()) continue;
     session->resume();
+  }
+  turn_list_.clear();
+}
+
+// Only now: a look for a next request would keep those waiting who are served above.
+void Server::read_on() {
+  std::swap(turn_list_, to_read_);
+  for (const auto& session : turn_list_) {
+    session->queued_for_read = false;
+    session->read();
   }
   turn_list_.clear();
 }

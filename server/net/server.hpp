@@ -19,6 +19,7 @@
 
 #include "base/result.hpp"
 #include "server/commands/host.hpp"
+#include "server/net/awake_wait.hpp"
 #include "server/net/client_session.hpp"
 #include "server/node/node.hpp"
 #include "server/node/peer_port.hpp"
@@ -60,6 +61,8 @@ class Server {
   void queue_flush(ClientSession& session);
   // Has output that waits for the log.
   void queue_for_commit(ClientSession& session);
+  // Reads on at the end of the turn.
+  void queue_read(ClientSession& session);
   void hold(ClientSession& session);
   void forget(ClientSession& session);
   void count_input(std::size_t bytes);
@@ -84,6 +87,7 @@ class Server {
   void accept(Listener& listener);
   void on_accept(ClientSession::Socket socket, bool unix_socket);
   void turn();
+  bool look_awake();
   void end_turn();
   void run_background(const TimePoint& now);
   void hand_over();
@@ -94,6 +98,7 @@ class Server {
   void release_committed();
   void stop_now();
   void run_queued();
+  void read_on();
   void flush_queued();
   void apply_effects();
   void arm_timer(const TimePoint& now);
@@ -109,9 +114,12 @@ class Server {
   std::unordered_map<std::uint64_t, std::shared_ptr<ClientSession>> sessions_;
   std::vector<std::shared_ptr<ClientSession>> to_run_;
   std::vector<std::shared_ptr<ClientSession>> to_flush_;
-  std::vector<std::shared_ptr<ClientSession>> turn_list_;  // scratch of run_queued and flush_queued
+  std::vector<std::shared_ptr<ClientSession>> to_read_;
+  std::vector<std::shared_ptr<ClientSession>>
+      turn_list_;  // scratch of who goes through one of them
   std::vector<std::shared_ptr<ClientSession>> held_;
   std::vector<std::shared_ptr<ClientSession>> to_commit_;
+  AwakeWait awake_wait_;
   LogIndex flushed_commit_;  // as of the last look at to_commit_
   asio::steady_timer expiry_timer_;
   asio::steady_timer sweep_timer_;

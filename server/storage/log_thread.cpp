@@ -85,7 +85,7 @@ struct LogThread::Shared {
   bool wait_for_requests(std::vector<log::Request>& requests);
   void publish(log::StorageEvents& produced);
 
-  void note_write_now(MonoUs begun, MonoUs ended, bool has_waited);  // of the owner
+  void note_write_now(MonoUs begun, MonoUs ended, long waits_before);  // of the owner
 
   // --- of both
   std::mutex wake_mutex;  // held during `wake`
@@ -148,8 +148,8 @@ void LogThread::Shared::publish(log::StorageEvents& produced) {
 }
 
 // A thread that waited for the disk gave up its core by itself; on a busy machine it loses it, too.
-void LogThread::Shared::note_write_now(MonoUs begun, MonoUs ended, bool has_waited) {
-  if (ended - begun <= kSlowWriteUs || !has_waited) return;
+void LogThread::Shared::note_write_now(MonoUs begun, MonoUs ended, long waits_before) {
+  if (ended - begun <= kSlowWriteUs || waits_so_far() == waits_before) return;
   if (begun - trusts_disk_from > kDistrustUsMax) distrust_us = kDistrustUsMin;
   trusts_disk_from = ended + distrust_us;
   distrust_us = std::min(2 * distrust_us, kDistrustUsMax);
@@ -242,7 +242,7 @@ std::optional<log::StorageEvents> LogThread::write_now(std::vector<log::Request>
     must_wake = self.storage.next_due() < self.sleeps_until;
   }
   if (must_wake) self.changed.notify_all();
-  self.note_write_now(begun, now_us(), waits_so_far() != waits_before);
+  self.note_write_now(begun, now_us(), waits_before);
   return events;
 }
 
