@@ -41,12 +41,13 @@ void ClientSession::read() {
   reading_ = true;
   waiting_idle_ = false;
   const auto [room, byte_count] = client_->parser.read_room();
-  socket_.async_receive(
-      asio::buffer(room, byte_count),
-      [self = shared_from_this()](const std::error_code& error, std::size_t received) {
-        self->reading_ = false;
-        self->on_read(error, received);
-      });
+  socket_.async_receive(asio::buffer(room, byte_count),
+                        [self = shared_from_this(), asked = byte_count](
+                            const std::error_code& error, std::size_t received) {
+                          self->reading_ = false;
+                          self->may_have_more_ = received == asked;
+                          self->on_read(error, received);
+                        });
 }
 
 void ClientSession::wait_readable() {
@@ -89,7 +90,11 @@ void ClientSession::resume() {
   if (server_.stopping()) return;
   switch (run(server_.requests_per_visit())) {
     case Outcome::kDone:
-      server_.queue_read(*this);
+      if (may_have_more_) {
+        read();
+      } else {
+        server_.queue_read(*this);
+      }
       break;
     case Outcome::kMore:
       server_.queue_run(*this);

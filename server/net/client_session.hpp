@@ -58,8 +58,9 @@ class ClientSession : public std::enable_shared_from_this<ClientSession> {
   Server& server_;
   Socket socket_;
   client::Client* client_;
-  bool reading_ = false;       // a read or a wait for readability is under way
-  bool waiting_idle_ = false;  // ... and it is the wait
+  bool reading_ = false;        // a read or a wait for readability is under way
+  bool waiting_idle_ = false;   // ... and it is the wait
+  bool may_have_more_ = false;  // the last read took as much as it could
   bool waiting_to_write_ = false;
   MonoUs over_soft_limit_since_ = 0;
 };

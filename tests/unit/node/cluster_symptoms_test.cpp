@@ -252,4 +252,25 @@ TEST_CASE("READONLY shows no empty database on a member that has found no primar
   CHECK(cluster.call(1 - next, {"GET", "k"}) == "$1\r\nv\r\n");
 }
 
+TEST_CASE("a primary that stops does not say that it is busy", "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  REQUIRE(cluster.node(primary).busy_message().has_value());
+  cluster.node(primary).stop(cluster.now);
+  CHECK(!cluster.node(primary).busy_message().has_value());
+}
+
+TEST_CASE("WAIT with a time-out near the end of time waits, and beyond it is refused",
+          "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  cluster.kill(primary == 0 ? 1 : 0);
+  REQUIRE(cluster.call(primary, {"SET", "k", "v"}) == kOk);
+  CHECK(cluster.call(primary, {"WAIT", "2", "9223372036854775807"}) ==
+        "-ERR timeout is out of range\r\n");
+  CHECK(cluster.call(primary, {"WAIT", "2", "9000000000000000000"}).empty());
+  cluster.advance_ms(300);
+  CHECK(cluster.output(primary).empty());
+}
+
 }  // namespace holdfast::node
