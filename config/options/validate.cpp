@@ -1,5 +1,7 @@
 #include "config/options/validate.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.hpp"
@@ -45,8 +47,33 @@ tl::expected<void, Violation> validate(const Options& options) {
   return validate_cluster(options.cluster);
 }
 
+namespace {
+
+// What of the server's own options does not go with the member's entry.
+void warn_of_entry(const Options& options, std::vector<std::string>& warnings) {
+  const ClusterNode& self = options.cluster.self();
+  const ServerOptions& server = options.server;
+  if (server.port != self.port && server.port != ServerOptions{}.port) {
+    warnings.push_back(
+        fmt::format("server.port {} is not used: cluster.nodes says that '{}' "
+                    "listens for clients on port {}",
+                    server.port, self.name, self.port));
+  }
+  if (!is_loopback(self.host) && std::all_of(server.bind.begin(), server.bind.end(), is_loopback)) {
+    warnings.push_back(
+        fmt::format("clients of other machines cannot connect: cluster.nodes says "
+                    "that '{}' is reached at {}, but server.bind has only "
+                    "addresses of this machine; add one to it",
+                    self.name, self.host));
+  }
+}
+
+}  // namespace
+
 std::vector<std::string> warnings(const Options& options) {
-  return cluster_warnings(options.cluster);
+  std::vector<std::string> warnings = cluster_warnings(options.cluster);
+  if (!options.cluster.nodes.list.empty()) warn_of_entry(options, warnings);
+  return warnings;
 }
 
 }  // namespace holdfast::config

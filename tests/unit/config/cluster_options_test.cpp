@@ -209,6 +209,30 @@ TEST_CASE("two members are warned, and unilateral failover is for them alone", "
             .size() == 1);
 }
 
+TEST_CASE("an own port or address that does not go with the member's entry is warned of",
+          "[cluster]") {
+  Loading loading;
+  const auto warned_of = [&](std::vector<std::string> line, std::string_view host) {
+    line.insert(line.end(), {"--cluster-node", "ada", "--allow-insecure-bind", "yes"});
+    const auto outcome =
+        loading.load(line, {nodes_variable("ada=" + std::string(host) + ":7001:8001," +
+                                           "ben=127.0.0.1:7002:8002,cyd=127.0.0.1:7003:8003"),
+                            "HOLDFAST_CLUSTER_SECRET=0123456789abcdef0123456789abcdef"});
+    REQUIRE(outcome);
+    return warnings(outcome->options);
+  };
+  CHECK(warned_of({}, "127.0.0.1").empty());
+  CHECK(warned_of({"--port", "7001"}, "127.0.0.1").empty());
+  CHECK(warned_of({"--bind", "0.0.0.0"}, "10.0.0.1").empty());
+  CHECK(warned_of({"--bind", "-::1 10.0.0.1"}, "10.0.0.1").empty());
+  REQUIRE(warned_of({"--port", "7009"}, "127.0.0.1").size() == 1);
+  CHECK(warned_of({"--port", "7009"}, "127.0.0.1")[0] ==
+        "server.port 7009 is not used: cluster.nodes says that 'ada' listens for clients on port "
+        "7001");
+  REQUIRE(warned_of({}, "10.0.0.1").size() == 1);
+  CHECK(warned_of({}, "10.0.0.1")[0].find("add one to it") != std::string::npos);
+}
+
 TEST_CASE("names of cluster and id are plain words", "[cluster]") {
   Loading loading;
   CHECK(loading.error({"--cluster-name", "a b"}).find("--cluster-name: allowed: letters") == 0);
