@@ -65,7 +65,6 @@ void wait(CommandContext& ctx) {
   if (!timeout_ms) return;
   if (*timeout_ms < 0) return ctx.error("ERR timeout is negative");
   constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
-  if (*timeout_ms > kMax - ctx.now().unix_ms) return ctx.error("ERR timeout is out of range");
   const Cluster* cluster = ctx.server().cluster;
   if (cluster == nullptr) return ctx.reply().integer(0);
   if (!cluster->is_master(ctx.now().mono_us)) {

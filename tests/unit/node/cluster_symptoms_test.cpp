@@ -260,15 +260,12 @@ TEST_CASE("a primary that stops does not say that it is busy", "[cluster]") {
   CHECK(!cluster.node(primary).busy_message().has_value());
 }
 
-TEST_CASE("WAIT with a time-out near the end of time waits, and beyond it is refused",
-          "[cluster]") {
+TEST_CASE("WAIT with a time-out near the end of time waits", "[cluster]") {
   ClusterHarness cluster(3);
   const std::size_t primary = cluster.primary().value();
   cluster.kill(primary == 0 ? 1 : 0);
   REQUIRE(cluster.call(primary, {"SET", "k", "v"}) == kOk);
-  CHECK(cluster.call(primary, {"WAIT", "2", "9223372036854775807"}) ==
-        "-ERR timeout is out of range\r\n");
-  CHECK(cluster.call(primary, {"WAIT", "2", "9000000000000000000"}).empty());
+  CHECK(cluster.call(primary, {"WAIT", "2", "9223372036854775807"}).empty());
   cluster.advance_ms(300);
   CHECK(cluster.output(primary).empty());
 }
