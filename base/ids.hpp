@@ -22,5 +22,7 @@ using Term = Id<struct TermTag>;
 // A member of the cluster: 1, 2, 3, ... in the order of the list that it was started with; 0 is
 // nobody.
 using NodeId = Id<struct NodeTag>;
+// Number of a question to the other members whether this one is still the primary; 0: none.
+using ReadRound = Id<struct ReadRoundTag>;
 
 }  // namespace holdfast

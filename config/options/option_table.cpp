@@ -14,6 +14,7 @@ constexpr std::string_view kPolicies[] = {"volatile-lru", "volatile-random", "vo
 constexpr std::string_view kLogFsync[] = {"everysec", "always", "no"};
 constexpr std::string_view kFailover[] = {"quorum", "unilateral"};
 constexpr std::string_view kAcks[] = {"quorum", "async"};
+constexpr std::string_view kReads[] = {"lease", "quorum"};
 constexpr std::int64_t kHourMs = 3'600'000;
 constexpr std::string_view kLogLevels[] = {"debug", "verbose", "notice", "warning"};
 
@@ -159,6 +160,9 @@ constexpr OptionRow kTable[] = {
     {.path = "cluster.acks", .redis_name = "cluster-acks", .choices = kAcks,
      .help = "When a write is acknowledged: 'quorum', when a majority of the members holds it, or 'async', at once, as Redis does.",
      .field = [](Options& o) -> Field { return &o.cluster.acks; }},
+    {.path = "cluster.reads", .redis_name = "cluster-reads", .choices = kReads,
+     .help = "How the primary knows that a read shows the newest: 'lease', by its lease, at once, or 'quorum', by an answer of a majority, for those who trust no clock.",
+     .field = [](Options& o) -> Field { return &o.cluster.reads; }},
 
     {.path = "keyspace.hash_max_listpack_entries", .redis_name = "hash-max-listpack-entries",
      .redis_alias = "hash-max-ziplist-entries", .change = Change::kAnytime,

@@ -23,7 +23,7 @@ namespace holdfast::config {
 using Field = std::variant<bool*, std::int64_t*, std::uint64_t*, std::string*,
                            std::vector<std::string>*, FileMode*, EvictionPolicy*, LogFsync*,
                            LogLevel*, KeyspaceEvents*, OutputBufferLimits*, SnapshotSchedule*,
-                           Percentiles*, ClusterNodes*, Failover*, Acks*>;
+                           Percentiles*, ClusterNodes*, Failover*, Acks*, Reads*>;
 
 enum class Change : std::uint8_t {
   kAtStart,  // fixed while the server runs

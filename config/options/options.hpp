@@ -105,6 +105,12 @@ enum class Acks : std::uint8_t {
   kAsync,   // when the primary holds it, as Redis does
 };
 
+// How a primary knows that what it shows is the newest.
+enum class Reads : std::uint8_t {
+  kLease,   // by its lease, at once; trusts that clocks run at about one speed
+  kQuorum,  // a majority confirms each read; trusts no clock
+};
+
 // One member of a cluster, as the others reach it.
 struct ClusterNode {
   std::string name;
@@ -183,6 +189,7 @@ struct ClusterOptions {
   std::int64_t busy_limit_ms = 5'000;
   std::int64_t recovery_wait_ms = 30'000;
   Acks acks = Acks::kQuorum;
+  Reads reads = Reads::kLease;
 
   // REQUIRES: `node` is one of `nodes`, as in every valid cluster.
   const ClusterNode& self() const {

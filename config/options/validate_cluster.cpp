@@ -56,6 +56,8 @@ Valid validate_alone(const ClusterOptions& cluster) {
   if (cluster.bootstrap) return violation("cluster.bootstrap", fmt::format("is set, {}", kNoNodes));
   if (cluster.failover == Failover::kUnilateral)
     return violation("cluster.failover", fmt::format("is unilateral, {}", kNoNodes));
+  if (cluster.reads == Reads::kQuorum)
+    return violation("cluster.reads", fmt::format("is quorum, {}", kNoNodes));
   return {};
 }
 
@@ -103,6 +105,16 @@ Valid validate_cluster(const ClusterOptions& cluster) {
     return violation("cluster.failover",
                      fmt::format("unilateral is for clusters of two members, not of {}",
                                  cluster.nodes.list.size()));
+  }
+  if (cluster.reads == Reads::kQuorum && cluster.acks == Acks::kAsync) {
+    return violation(
+        "cluster.reads",
+        "quorum makes no sense with acks async: what is read may be lost all the same");
+  }
+  if (cluster.reads == Reads::kQuorum && cluster.failover == Failover::kUnilateral) {
+    return violation(
+        "cluster.reads",
+        "quorum makes no sense with failover unilateral, where one member serves alone");
   }
   const auto exposed =
       std::find_if(cluster.nodes.list.begin(), cluster.nodes.list.end(),

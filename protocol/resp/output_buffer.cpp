@@ -64,14 +64,20 @@ void OutputBuffer::append_chunked(const Chunked& chunked, std::size_t offset, st
   }
 }
 
-void OutputBuffer::depend_on(std::size_t begin, LogIndex index) {
-  if (!watermarks_.empty() && last_index_ >= index) return;
-  watermarks_.push_back({begin, index});
-  last_index_ = index;
+void OutputBuffer::depend_on(std::size_t begin, const GatePoint& awaited) {
+  if (watermarks_.empty()) {
+    last_awaited_ = awaited;
+  } else {
+    if (last_awaited_.covers(awaited)) return;
+    // What lies in front holds it up anyway, so both grow from mark to mark.
+    last_awaited_.index = std::max(last_awaited_.index, awaited.index);
+    last_awaited_.round = std::max(last_awaited_.round, awaited.round);
+  }
+  watermarks_.push_back({begin, last_awaited_});
 }
 
-std::size_t OutputBuffer::sendable_bytes(LogIndex committed) {
-  while (!watermarks_.empty() && watermarks_.front().index <= committed) watermarks_.pop_front();
+std::size_t OutputBuffer::sendable_bytes(const GatePoint& open) {
+  while (!watermarks_.empty() && open.covers(watermarks_.front().awaited)) watermarks_.pop_front();
   if (watermarks_.empty()) return appended_ - consumed_;
   return std::max(watermarks_.front().begin, consumed_) - consumed_;
 }

@@ -1,11 +1,11 @@
 // OutputBuffer holds what one connection is still to be sent: bytes, shared chunks of large values,
 // and the reply gate's watermarks.
 //
-// A watermark {begin, index} says: the bytes from stream position `begin` on may leave only when
-// log index `index` is committed. `sendable(committed)` is what may leave now; the sender gathers
-// it with `gather` into one write and claims it with `consume`. Positions count all bytes ever
-// appended, so they never shift. Small replies go into one contiguous block that is kept between
-// turns: the steady state allocates nothing. Not thread-safe.
+// A watermark {begin, awaited} says: the bytes from stream position `begin` on may leave only when
+// a log index is committed and a round of reads confirmed. `sendable_bytes` is what may leave now;
+// the sender gathers it with `gather` into one write and claims it with `consume`. Positions count
+// all bytes ever appended, so they never shift. Small replies go into one contiguous block that is
+// kept between turns: the steady state allocates nothing. Not thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -19,6 +19,18 @@
 #include "base/ids.hpp"
 
 namespace holdfast::resp {
+
+// How far the gate is open: entries are committed and rounds confirmed up to here. As a reply's:
+// what it waits for.
+struct GatePoint {
+  LogIndex index{};
+  ReadRound round{};
+
+  bool covers(const GatePoint& awaited) const {
+    return index >= awaited.index && round >= awaited.round;
+  }
+  friend bool operator==(const GatePoint&, const GatePoint&) = default;
+};
 
 class OutputBuffer {
  public:
@@ -36,12 +48,12 @@ class OutputBuffer {
   // Shares the chunks; [offset, offset + length) must lie inside.
   void append_chunked(const Chunked& chunked, std::size_t offset, std::size_t length);
 
-  // The bytes from stream position `begin` on wait for `index`. Call it in stream order.
-  void depend_on(std::size_t begin, LogIndex index);
+  // The bytes from stream position `begin` on wait for `awaited`. Call it in stream order.
+  void depend_on(std::size_t begin, const GatePoint& awaited);
 
   // Bytes appended and not yet consumed.
   std::size_t pending_bytes() const { return appended_ - consumed_; }
-  std::size_t sendable_bytes(LogIndex committed);
+  std::size_t sendable_bytes(const GatePoint& open);
   // Fills up to `max` parts with the first `limit` bytes; returns the number of parts.
   std::size_t gather(std::string_view* parts, std::size_t max, std::size_t limit) const;
   void consume(std::size_t byte_count);
@@ -65,7 +77,7 @@ class OutputBuffer {
   };
   struct Watermark {
     std::size_t begin;
-    LogIndex index;
+    GatePoint awaited;
   };
 
   void grow(std::size_t byte_count);
@@ -80,7 +92,7 @@ class OutputBuffer {
   std::size_t appended_ = 0;
   std::size_t consumed_ = 0;
   BlockQueue<Watermark, 64> watermarks_;
-  LogIndex last_index_;  // of the last watermark, if there is one
+  GatePoint last_awaited_;  // of the last watermark, if there is one
 };
 
 }  // namespace holdfast::resp

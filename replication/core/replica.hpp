@@ -86,7 +86,9 @@ class Replica {
   std::uint64_t generation() const { return generation_; }
   const Config& config() const { return config_; }
 
-  // Primary, everything of former terms committed and applied, not handing over, disk sound.
+  // Primary, everything of former terms committed and applied.
+  bool is_serving() const { return role_ == Role::kPrimary && is_serving_; }
+  // The same, not handing over, disk sound.
   bool accepts_entries() const;
   // The primary's lease holds at `now`, and what is applied is all that was ever acknowledged.
   bool lease_holds(MonoTime now) const;

@@ -209,6 +209,7 @@ void holdfast_status(CommandContext& ctx) {
             {"lease_ms", view.lease_left_us / kUsPerMs},
             {"handing_over", view.is_handing_over},
             {"acks", options.acks == config::Acks::kAsync ? "async" : "quorum"},
+            {"reads", options.reads == config::Reads::kQuorum ? "quorum" : "lease"},
             {"cluster", {{"name", options.name}, {"id", options.id}}},
             {"peers", nlohmann::json::array()}};
     json["primary"] = primary == nullptr ? nlohmann::json(nullptr) : nlohmann::json(primary->name);

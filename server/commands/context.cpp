@@ -29,6 +29,7 @@ keyspace::Lookup CommandContext::peek(keyspace::DatabaseIndex database, std::str
     // key back. So the reply depends on an entry that is not there.
     // Nor on a replica, whose primary will delete it.
     if (!server_.persistence.disk_error.empty() || !server_.takes_entries) {
+      lacks_entry_ = true;
       if (server_.cluster != nullptr && !server_.persistence.disk_error.empty())
         depends_on({server_.journal.last_index().value + 1});
       return {};
@@ -67,6 +68,7 @@ void CommandContext::run_inside(const CommandSpec& spec, resp::Arguments argumen
   if (unheard && is_heard()) unheard->move_to(output_);
   emitted_ += inner.emitted_;
   depends_on(inner.depends_on_);
+  lacks_entry_ |= inner.lacks_entry_;
   ++server_.statistics.commands_processed;
   CommandStatistics& statistics = server_.statistics.by_command[spec.number];
   ++statistics.calls;

@@ -104,6 +104,9 @@ class CommandContext {
   std::optional<std::int64_t> integer_argument(std::size_t index,
                                                std::string_view error_text = kNotIntegerError);
   bool failed() const { return failed_; }
+  // An overdue key was passed over that could not be deleted now, as no entry can be made. So the
+  // reply must not be shown by a primary: a next one could still have the key.
+  bool lacks_entry() const { return lacks_entry_; }
   // False: CLIENT REPLY has silenced the client.
   bool is_heard() const { return client_.reply_mode == client::ReplyMode::kOn; }
 
@@ -130,6 +133,7 @@ class CommandContext {
   std::uint64_t emitted_ = 0;
   LogIndex depends_on_;
   bool failed_ = false;
+  bool lacks_entry_ = false;
   mutable std::forward_list<std::pair<const Chunked*, std::string>> flattened_;
 };
 

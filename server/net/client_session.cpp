@@ -144,7 +144,7 @@ void ClientSession::flush() {
     return;
   }
   auto& output = client_->output;
-  const std::size_t sendable = output.sendable_bytes(server_.node().committed());
+  const std::size_t sendable = output.sendable_bytes(server_.node().gate());
   if (sendable > 0 && !waiting_to_write_) {
     std::array<std::string_view, kWritePartsMax> parts;
     std::array<asio::const_buffer, kWritePartsMax> buffers;
@@ -175,7 +175,7 @@ void ClientSession::flush() {
     } else if (error) {
       close();
       return;
-    } else if (output.sendable_bytes(server_.node().committed()) > 0) {
+    } else if (output.sendable_bytes(server_.node().gate()) > 0) {
       server_.queue_flush(*this);
     }
   }
@@ -184,7 +184,7 @@ void ClientSession::flush() {
     close();
     return;
   }
-  if (output.pending_bytes() > output.sendable_bytes(server_.node().committed()))
+  if (output.pending_bytes() > output.sendable_bytes(server_.node().gate()))
     server_.queue_for_commit(*this);
   if (output.pending_bytes() > server_.output_bytes_checked() && output_too_large(monotonic_us())) {
     server_.log_closed(*client_, "output_buffer_limit");

@@ -224,8 +224,8 @@ void Server::arm_tick() {
 }
 
 void Server::release_committed() {
-  if (node_.committed() == flushed_commit_) return;
-  flushed_commit_ = node_.committed();
+  if (node_.gate() == flushed_gate_) return;
+  flushed_gate_ = node_.gate();
   for (const auto& session : to_commit_) {
     session->queued_for_commit = false;
     if (!session->closed()) queue_flush(*session);

@@ -120,7 +120,7 @@ class Server {
   std::vector<std::shared_ptr<ClientSession>> held_;
   std::vector<std::shared_ptr<ClientSession>> to_commit_;
   AwakeWait awake_wait_;
-  LogIndex flushed_commit_;  // as of the last look at to_commit_
+  resp::GatePoint flushed_gate_;  // as of the last look at to_commit_
   asio::steady_timer expiry_timer_;
   asio::steady_timer sweep_timer_;
   asio::steady_timer tick_timer_;

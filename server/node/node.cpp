@@ -244,7 +244,10 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
     queue(client, *spec, arguments);
     return client.fate == Fate::kOpen ? Step::kRan : Step::kClosing;
   }
-  run(client, *spec, arguments, now);
+  if (!run(client, *spec, arguments, now)) {
+    client.held = true;
+    return Step::kHeld;
+  }
   return client.fate == Fate::kOpen ? Step::kRan : Step::kClosing;
 }
 
@@ -299,22 +302,31 @@ void Node::queue(Client& client, const CommandSpec& spec, resp::Arguments argume
   if (hears_next(client)) resp::ReplyWriter(client.output, client.version).simple("QUEUED");
 }
 
-void Node::run(Client& client, const CommandSpec& spec, resp::Arguments arguments,
+bool Node::run(Client& client, const CommandSpec& spec, resp::Arguments arguments,
                const TimePoint& now) {
-  if (std::exchange(client.skips_next, false) && client.reply_mode == ReplyMode::kOn)
-    client.reply_mode = ReplyMode::kSkipping;
+  const bool is_skipped =
+      std::exchange(client.skips_next, false) && client.reply_mode == ReplyMode::kOn;
+  if (is_skipped) client.reply_mode = ReplyMode::kSkipping;
   const bool silent = client.reply_mode != ReplyMode::kOn;
+  const bool hands_over = is_handing_over();
+  const bool reads_by_round = awaits_round(client, spec);
   // While the disk fails, a reply that depends on what is not persisted gives way to an error.
-  const bool apart = silent || !state_.persistence.disk_error.empty();
+  const bool apart = silent || hands_over || !state_.persistence.disk_error.empty();
   const std::size_t begin = client.output.position();
   CommandContext ctx(state_, client, spec, arguments, now, apart ? discarded_ : client.output);
-  ++client.commands_processed;
   spec.handler(ctx);
+  if (hands_over && ctx.lacks_entry()) {
+    discarded_.clear();
+    if (is_skipped) client.reply_mode = ReplyMode::kOn;
+    client.skips_next = is_skipped;
+    return false;
+  }
   state_.journal.close();
   if (replication_ != nullptr) replication_->do_what_was_asked({now.mono_us});
   if (client.awaits()) [[unlikely]]
     await(client);
   client.ran = &spec;
+  ++client.commands_processed;
   ++state_.statistics.commands_processed;
   commands::CommandStatistics& statistics = state_.statistics.by_command[spec.number];
   ++statistics.calls;
@@ -322,28 +334,10 @@ void Node::run(Client& client, const CommandSpec& spec, resp::Arguments argument
   if (silent && client.reply_mode != ReplyMode::kOn) {  // CLIENT REPLY ON answers
     discarded_.clear();
   } else {
-    settle(client, ctx, begin, apart);
+    settle(client, ctx, begin, apart, reads_by_round);
   }
   if (client.reply_mode == ReplyMode::kSkipping) client.reply_mode = ReplyMode::kOn;
-}
-
-// What the reply depends on decides when it leaves. `apart`: it lies in a buffer of its own.
-void Node::settle(Client& client, const CommandContext& ctx, std::size_t begin, bool apart) {
-  const LogIndex own = ctx.mutations_emitted() > 0 ? state_.journal.last_index() : LogIndex{0};
-  const LogIndex index = HF_BUG(kReadUncommitted) ? own : std::max(own, ctx.dependency());
-  if (own.value != 0) client.last_write = own;
-  const bool waits = index > committed();
-  if (apart && waits && !state_.persistence.disk_error.empty()) {
-    discarded_.clear();
-    if (client.ran->name == "exec") {  // it may have selected a database: no error can undo that
-      state_.effects.close.push_back({client.id, "read_uncertain"});
-    } else {
-      resp::ReplyWriter(client.output, client.version).error(misconfigured());
-    }
-    return;
-  }
-  if (apart) discarded_.move_to(client.output);
-  if (waits) client.output.depend_on(begin, index);
+  return true;
 }
 
 void Node::note_duration(Client& client, std::int64_t duration_us, const TimePoint& now) {
@@ -410,6 +404,7 @@ std::vector<log::Request> Node::end_turn(const TimePoint& sampled) {
   if (stopping_) return std::exchange(last_requests_, {});
   persistence_.seal(now);
   if (replication_ != nullptr) {
+    ask_for_round(now.mono_us);
     carry_out_replication();
     if (!await_replicas_.empty()) answer_waits(now.mono_us);
   }
@@ -443,7 +438,7 @@ void Node::carry_out(Persistence::Outcome outcome) {
     // Nobody knows whether what these wait for will last. As after a crash: the connection ends,
     // and who sends the request again is told that writes are refused.
     state_.clients.for_each([&](Client& client) {
-      if (client.output.sendable_bytes(committed()) < client.output.pending_bytes())
+      if (client.output.sendable_bytes({committed(), asked_round_}) < client.output.pending_bytes())
         effects.close.push_back({client.id, "write_uncertain"});
     });
   }

@@ -10,7 +10,7 @@
 //
 // One turn of the caller: for each client with input `run_one` until it says that there is no more
 // (or its budget is used up), then `background` once, then `end_turn`, whose requests go to
-// storage, then write every client's sendable output up to `committed()`. What storage says comes
+// storage, then write every client's sendable output up to `gate()`. What storage says comes
 // back by `on_storage`. A member of a cluster is also told of its peers (`on_peer_...`), ticked at
 // `next_tick`, and its messages are taken each turn. Not thread-safe.
 #pragma once
@@ -110,6 +110,10 @@ class Node {
   LogIndex committed() const {
     return shows_uncommitted() ? state_.journal.last_index() : persistence_.committed();
   }
+  // What clients' output waits for.
+  resp::GatePoint gate() const {
+    return {committed(), replication_ == nullptr ? ReadRound{} : replication_->confirmed_round()};
+  }
 
   commands::HostEffects take_effects();
   bool has_effects() const;
@@ -124,7 +128,8 @@ class Node {
   bool refused_for_memory(client::Client& client, const commands::CommandSpec& spec,
                           const TimePoint& now);
   void refuse(client::Client& client, const commands::CommandSpec* spec, std::string_view error);
-  void run(client::Client& client, const commands::CommandSpec& spec, resp::Arguments arguments,
+  // False: it cannot be carried out now, and nothing has happened.
+  bool run(client::Client& client, const commands::CommandSpec& spec, resp::Arguments arguments,
            const TimePoint& now);
   bool must_wait(const client::Client& client, const commands::CommandSpec& spec, UnixMs now) const;
   std::size_t expire_due(const TimePoint& now, std::size_t keys_max);
@@ -140,12 +145,15 @@ class Node {
   bool refused_for_role(client::Client& client, const commands::CommandSpec& spec);
   bool awaits_lease(const client::Client& client, const commands::CommandSpec& spec,
                     MonoUs now) const;
+  bool is_handing_over() const;
+  bool awaits_round(const client::Client& client, const commands::CommandSpec& spec) const;
+  void ask_for_round(MonoUs now);
   bool shows_uncommitted() const {
     return replication_ != nullptr && state_.options.cluster.acks == config::Acks::kAsync;
   }
   bool refused_for_state(client::Client& client, const commands::CommandSpec& spec);
   void settle(client::Client& client, const commands::CommandContext& ctx, std::size_t begin,
-              bool apart);
+              bool apart, bool reads_by_round);
   void carry_out(Persistence::Outcome outcome);
   void tell_replica(core::Happening what, core::MonoTime now);
   void carry_out_replication();
@@ -165,6 +173,8 @@ class Node {
   std::vector<ClientId> await_digest_;    // the next one
   std::vector<ClientId> digest_readers_;  // the one that is running
   std::vector<ClientId> await_replicas_;
+  ReadRound asked_round_;         // the last one
+  bool is_round_wanted_ = false;  // the next one, by replies of this turn
   TimePoint newest_;              // command time
   resp::OutputBuffer discarded_;  // replies that nobody wants
   MonoUs rate_sampled_us_ = 0;

@@ -28,13 +28,21 @@ bool Node::holds(const TimePoint& now) const {
           !replication_->may_run(now.mono_us));
 }
 
+// It makes no entries until the target has taken over or could not; its disk is sound.
+bool Node::is_handing_over() const {
+  return replication_ != nullptr && replication_->is_primary() && !state_.takes_entries &&
+         state_.persistence.disk_error.empty();
+}
+
 // A primary that cannot be sure of its authority answers nothing about data: it waits until it is
-// sure again, or is no primary any more.
+// sure again, or is no primary any more. While it hands over and still has its lease, what only
+// reads goes on, but for transactions, which cannot be taken back when they find an overdue key.
 bool Node::awaits_lease(const Client& client, const CommandSpec& spec, MonoUs now) const {
   if (replication_ == nullptr || !replication_->is_primary() || replication_->may_run(now))
     return false;
   if (client.transaction.active && !is_exec(spec)) return false;
-  return any_of(client, spec, touches_data);
+  if (!any_of(client, spec, touches_data)) return false;
+  return is_exec(spec) || writes_data(spec) || !replication_->may_read(now);
 }
 
 bool Node::refused_for_role(Client& client, const CommandSpec& spec) {
@@ -128,8 +136,7 @@ void Node::lose_authority() {
   std::size_t count = 0;
   state_.clients.for_each([&](Client& client) {
     ++count;
-    if (client.output.sendable_bytes(committed()) != client.output.pending_bytes() ||
-        client.awaits()) {
+    if (client.output.sendable_bytes(gate()) != client.output.pending_bytes() || client.awaits()) {
       // What waits in its output must never leave: the indexes it waits for will be others'
       // entries.
       ++uncertain;

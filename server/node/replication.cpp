@@ -118,6 +118,10 @@ void Replication::say_readiness(core::MonoTime now) {
   carry_out(now);
 }
 
+void Replication::confirm(ReadRound round, core::MonoTime now) {
+  step(core::ReadRequested{round.value, core::ReadMode::kQuorum}, now);
+}
+
 void Replication::on_persisted(log::WriteNumber write, core::MonoTime now) {
   std::optional<core::WriteNumber> newest;
   for (; !writes_.empty() && writes_.front().first <= write; writes_.pop_front())
@@ -204,6 +208,8 @@ void Replication::carry_out(core::MonoTime now) {
           {"hand-over failed: this member goes on as primary", config::LogLevel::kWarning});
     }
   }
+  for (const core::ReadOutcome& read : effects_.reads)
+    if (read.allowed) confirmed_round_ = std::max(confirmed_round_, ReadRound{read.id});
   for (core::Send& message : effects_.send) messages_.push_back(std::move(message));
   for (core::Note& note : effects_.notes) {
     outcome_.log.push_back({std::move(note.text), note.is_warning ? config::LogLevel::kWarning
@@ -345,9 +351,13 @@ void Replication::end_reload() {
 }
 
 bool Replication::may_run(MonoUs now) const {
-  return replica_ && !is_reloading() &&
-         (replica_->lease_holds({now}) || HF_BUG(kReadWithoutLease)) &&
-         (replica_->accepts_entries() || !state_.persistence.disk_error.empty());
+  return may_read(now) && (replica_->accepts_entries() || !state_.persistence.disk_error.empty());
+}
+
+bool Replication::may_read(MonoUs now) const {
+  if (!replica_ || is_reloading()) return false;
+  if (state_.options.cluster.reads == config::Reads::kQuorum) return replica_->is_serving();
+  return replica_->lease_holds({now}) || HF_BUG(kReadWithoutLease);
 }
 
 bool Replication::has_caught_up() {

@@ -70,12 +70,19 @@ class Replication : public commands::Cluster {
   void on_snapshot_stored(const log::SnapshotStored& stored, core::MonoTime now);
   void on_log_trimmed(LogIndex first, core::MonoTime now);
 
+  // Asks the majority whether this is still the primary; `confirmed_round` tells of the answer.
+  void confirm(ReadRound round, core::MonoTime now);
+  ReadRound confirmed_round() const { return confirmed_round_; }
+
   // Reloading in slices. True: there is more at hand.
   bool slice(std::size_t units, MonoUs now);
   bool is_reloading() const { return reload_ != nullptr; }
 
-  // Commands that touch data may run now: entries can be made, and what is here is the newest.
+  // Commands that touch data may run now: entries can be made, and what is here is the newest, or
+  // will be known to be (reads by quorum).
   bool may_run(MonoUs now) const;
+  // The same, for what only reads: not held up by a hand-over that waits for its target.
+  bool may_read(MonoUs now) const;
   // What this member shows is of the present: it has applied something of a primary that it
   // follows, or followed. A restarted member is at its snapshot, which may be empty, until then.
   bool has_caught_up();
@@ -136,6 +143,8 @@ class Replication : public commands::Cluster {
   log::WriteNumber last_write_ = 0;
   Numbers writes_;
   Numbers records_;
+
+  ReadRound confirmed_round_;
 
   bool has_caught_up_ = false;
   bool was_primary_ = false;

@@ -156,7 +156,7 @@ class Session {
   bool run_buffered() {
     while (true) {
       const node::Step step = node_.run_one(*client_, now_);
-      client_->output.consume(client_->output.sendable_bytes(node_.committed()));
+      client_->output.consume(client_->output.sendable_bytes(node_.gate()));
       if (step == node::Step::kClosing) {
         reopen();
         return false;

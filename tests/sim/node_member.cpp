@@ -41,6 +41,8 @@ config::Options NodeMember::options() const {
   options.cluster.election_timeout_ms = plan_.config.election_timeout.us / 1000;
   options.cluster.busy_limit_ms = plan_.config.busy_limit.us / 1000;
   options.cluster.recovery_wait_ms = plan_.config.recovery_wait.us / 1000;
+  options.cluster.reads =
+      plan_.read_mode == core::ReadMode::kQuorum ? config::Reads::kQuorum : config::Reads::kLease;
   options.persistence.log_fsync =
       plan_.fsync_always ? config::LogFsync::kAlways : config::LogFsync::kEverySecond;
   options.persistence.snapshot_log_bytes = plan_.snapshot_every * kSnapshotLogBytes;

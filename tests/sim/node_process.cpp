@@ -194,7 +194,7 @@ void NodeProcess::flush(Session& session) {
   if (client.fate == client::Fate::kCloseNow) return;
   std::string text;
   std::string_view part;
-  while (client.output.gather(&part, 1, client.output.sendable_bytes(node_.committed())) > 0) {
+  while (client.output.gather(&part, 1, client.output.sendable_bytes(node_.gate())) > 0) {
     text += part;
     client.output.consume(part.size());
   }

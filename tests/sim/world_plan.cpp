@@ -76,11 +76,9 @@ WorldPlan make_plan(const Scenario& scenario, Random& random) {
   }
   if (scenario.inhabitants == Inhabitants::kRegisters) return plan;
 
-  // Nodes are told their times in milliseconds, and trust their clocks.
+  // Nodes are told their times in milliseconds.
   config.heartbeat = core::milliseconds(config.heartbeat.us / 1000);
   config.lease = core::milliseconds(config.lease.us / 1000);
-  f.clocks_stop = false;
-  plan.read_mode = core::ReadMode::kLease;
   f.wall_clock_us = sometimes(100'000, 1'000'000);
   return plan;
 }

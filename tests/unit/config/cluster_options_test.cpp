@@ -209,6 +209,27 @@ TEST_CASE("two members are warned, and unilateral failover is for them alone", "
             .size() == 1);
 }
 
+TEST_CASE("reads quorum is for clusters in which a majority decides", "[cluster]") {
+  Loading loading;
+  const std::vector<std::string> line{"--cluster-node", "ada"};
+  const auto by_quorum = loading.load(line, {nodes_variable(), "HOLDFAST_CLUSTER_READS=quorum"});
+  REQUIRE(by_quorum);
+  CHECK(by_quorum->options.cluster.reads == Reads::kQuorum);
+  CHECK(loading.load(line, {nodes_variable()})->options.cluster.reads == Reads::kLease);
+  CHECK(loading.error(line, {nodes_variable(), "HOLDFAST_CLUSTER_READS=quorum",
+                             "HOLDFAST_CLUSTER_ACKS=async"}) ==
+        "environment HOLDFAST_CLUSTER_READS: quorum makes no sense with acks async: what is read "
+        "may be lost all the same");
+  CHECK(loading.error(line,
+                      {nodes_variable("ada=127.0.0.1:1:11,ben=127.0.0.1:2:12"),
+                       "HOLDFAST_CLUSTER_READS=quorum", "HOLDFAST_CLUSTER_FAILOVER=unilateral"}) ==
+        "environment HOLDFAST_CLUSTER_READS: quorum makes no sense with failover unilateral, where "
+        "one member serves alone");
+  CHECK(loading.error({}, {"HOLDFAST_CLUSTER_READS=quorum"}) ==
+        "environment HOLDFAST_CLUSTER_READS: is quorum, but cluster.nodes is empty: list all "
+        "members, or none");
+}
+
 TEST_CASE("an own port or address that does not go with the member's entry is warned of",
           "[cluster]") {
   Loading loading;

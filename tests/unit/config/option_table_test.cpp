@@ -24,7 +24,8 @@ TEST_CASE("every row of the table is complete and can read what it shows", "[con
                          std::holds_alternative<LogFsync*>(row.field(options)) ||
                          std::holds_alternative<LogLevel*>(row.field(options)) ||
                          std::holds_alternative<Failover*>(row.field(options)) ||
-                         std::holds_alternative<Acks*>(row.field(options));
+                         std::holds_alternative<Acks*>(row.field(options)) ||
+                         std::holds_alternative<Reads*>(row.field(options));
     CHECK(is_enum == !row.choices.empty());
     const std::string shown = format_value(row, options);
     REQUIRE(parse_and_set(row, options, shown));

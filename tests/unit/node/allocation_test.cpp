@@ -20,7 +20,7 @@ void turn(Harness& harness, const std::string& pipeline) {
   }
   auto& output = harness.client->output;
   std::string_view part;
-  while (output.gather(&part, 1, output.sendable_bytes(harness.node.committed())) > 0)
+  while (output.gather(&part, 1, output.sendable_bytes(harness.node.gate())) > 0)
     output.consume(part.size());
   harness.advance_ms(1);
 }

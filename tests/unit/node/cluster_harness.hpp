@@ -154,7 +154,7 @@ class ClusterHarness {
     std::string text;
     std::string_view part;
     client::Client& who = client(i);
-    while (who.output.gather(&part, 1, who.output.sendable_bytes(node(i).committed())) > 0) {
+    while (who.output.gather(&part, 1, who.output.sendable_bytes(node(i).gate())) > 0) {
       text += part;
       who.output.consume(part.size());
     }

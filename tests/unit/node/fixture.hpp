@@ -61,7 +61,7 @@ class Harness {
   std::string output(client::Client& who) {
     std::string text;
     std::string_view part;
-    while (who.output.gather(&part, 1, who.output.sendable_bytes(node.committed())) > 0) {
+    while (who.output.gather(&part, 1, who.output.sendable_bytes(node.gate())) > 0) {
       text += part;
       who.output.consume(part.size());
     }

@@ -49,16 +49,16 @@ TEST_CASE("bytes behind a watermark wait until its index is committed", "[output
   output.append("free");
   const std::size_t begin = output.position();
   output.append("held5");
-  output.depend_on(begin, LogIndex{5});
+  output.depend_on(begin, {LogIndex{5}});
   const std::size_t second = output.position();
   output.append("behind");
-  output.depend_on(second, LogIndex{3});  // committed earlier, but must not overtake
-  CHECK(output.sendable_bytes(LogIndex{4}) == 4);
+  output.depend_on(second, {LogIndex{3}});  // committed earlier, but must not overtake
+  CHECK(output.sendable_bytes({LogIndex{4}}) == 4);
   CHECK(take(output, 4) == "free");
-  CHECK(output.sendable_bytes(LogIndex{4}) == 0);
-  CHECK(output.sendable_bytes(LogIndex{5}) == 11);
+  CHECK(output.sendable_bytes({LogIndex{4}}) == 0);
+  CHECK(output.sendable_bytes({LogIndex{5}}) == 11);
   CHECK(take(output, 11) == "held5behind");
-  CHECK(output.sendable_bytes(LogIndex{5}) == 0);
+  CHECK(output.sendable_bytes({LogIndex{5}}) == 0);
 }
 
 TEST_CASE("replies that depend on rising indices are released step by step", "[output][gate]") {
@@ -66,10 +66,27 @@ TEST_CASE("replies that depend on rising indices are released step by step", "[o
   for (std::uint64_t index = 1; index <= 3; ++index) {
     const std::size_t begin = output.position();
     output.append("ab");
-    output.depend_on(begin, LogIndex{index});
+    output.depend_on(begin, {LogIndex{index}});
   }
-  CHECK(output.sendable_bytes(LogIndex{0}) == 0);
-  CHECK(output.sendable_bytes(LogIndex{1}) == 2);
-  CHECK(output.sendable_bytes(LogIndex{2}) == 4);
-  CHECK(output.sendable_bytes(LogIndex{9}) == 6);
+  CHECK(output.sendable_bytes({LogIndex{0}}) == 0);
+  CHECK(output.sendable_bytes({LogIndex{1}}) == 2);
+  CHECK(output.sendable_bytes({LogIndex{2}}) == 4);
+  CHECK(output.sendable_bytes({LogIndex{9}}) == 6);
+}
+
+TEST_CASE("a reply that waits for a round of reads holds up what is behind it", "[output][gate]") {
+  OutputBuffer output;
+  output.append("write");
+  output.depend_on(0, {LogIndex{7}});
+  const std::size_t read = output.position();
+  output.append("read");
+  output.depend_on(read, {LogIndex{2}, ReadRound{4}});
+  const std::size_t behind = output.position();
+  output.append("behind");
+  output.depend_on(behind, {LogIndex{8}});
+  CHECK(output.sendable_bytes({LogIndex{6}, ReadRound{9}}) == 0);
+  CHECK(output.sendable_bytes({LogIndex{7}, ReadRound{3}}) == 5);
+  CHECK(output.sendable_bytes({LogIndex{9}, ReadRound{3}}) == 5);
+  CHECK(output.sendable_bytes({LogIndex{7}, ReadRound{4}}) == 9);
+  CHECK(output.sendable_bytes({LogIndex{8}, ReadRound{4}}) == 15);
 }
