@@ -38,6 +38,7 @@ struct ClusterView {
   bool is_master = false;
   bool is_serving = false;
   bool is_handing_over = false;
+  bool is_stalled = false;  // no majority persists what is written, so writes are refused
   Term term;
   std::uint64_t generation = 0;
   std::string_view claim;

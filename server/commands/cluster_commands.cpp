@@ -208,6 +208,7 @@ void holdfast_status(CommandContext& ctx) {
             {"applied_index", view.applied.value},
             {"lease_ms", view.lease_left_us / kUsPerMs},
             {"handing_over", view.is_handing_over},
+            {"stalled", view.is_stalled},
             {"acks", options.acks == config::Acks::kAsync ? "async" : "quorum"},
             {"reads", options.reads == config::Reads::kQuorum ? "quorum" : "lease"},
             {"cluster", {{"name", options.name}, {"id", options.id}}},

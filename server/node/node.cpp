@@ -257,8 +257,13 @@ bool Node::refused_for_state(Client& client, const CommandSpec& spec) {
     refuse(client, &spec, "LOADING Redis is loading the dataset in memory");
     return true;
   }
-  if (persistence.disk_error.empty()) [[likely]]
-    return false;
+  if (persistence.disk_error.empty()) [[likely]] {
+    if (replication_ == nullptr || !replication_->is_stalled()) [[likely]]
+      return false;
+    const bool refused = any_of(client, spec, writes_data);
+    if (refused) refuse(client, &spec, "NOREPLICAS Not enough good replicas to write.");
+    return refused;
+  }
   const client::Transaction& transaction = client.transaction;
   const bool writes =
       spec.has(Flag::kWrite) || spec.name == "ping" ||

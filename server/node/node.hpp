@@ -140,7 +140,7 @@ class Node {
   // Entries can be made now: data is there, and the disk takes them.
   bool accepts_entries() const {
     return !state_.persistence.loading && state_.persistence.disk_error.empty() &&
-           state_.takes_entries;
+           state_.takes_entries && (replication_ == nullptr || !replication_->is_stalled());
   }
   bool refused_for_role(client::Client& client, const commands::CommandSpec& spec);
   bool awaits_lease(const client::Client& client, const commands::CommandSpec& spec,

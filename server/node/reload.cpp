@@ -4,6 +4,8 @@
 
 #include <utility>
 
+#include "base/check.hpp"
+
 namespace holdfast::node {
 
 namespace {
@@ -26,6 +28,11 @@ Reload::Reload(keyspace::Keyspace& keyspace, LogIndex snapshot, Term snapshot_te
   keyspace_.begin_entry(until);
   keyspace_.apply(keyspace::Flush{});
   if (until.value == 0) is_done_ = true;
+}
+
+void Reload::extend(LogIndex until) {
+  HF_CHECK(!is_done_ && until >= until_);
+  until_ = until;
 }
 
 std::optional<log::Request> Reload::next_request(MonoUs now) {

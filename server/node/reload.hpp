@@ -34,6 +34,9 @@ class Reload {
 
   std::uint64_t number() const { return number_; }
   LogIndex until() const { return until_; }
+  // Further. REQUIRES: not done; up to there everything is committed and in the log, or about to
+  // be.
+  void extend(LogIndex until);
   std::optional<log::Request> next_request(MonoUs now);
   void on(log::SnapshotPart part);
   void on(log::EntriesRead read, MonoUs now);
@@ -54,7 +57,7 @@ class Reload {
   Loader loader_;
   const LogIndex snapshot_;
   const Term snapshot_term_;
-  const LogIndex until_;
+  LogIndex until_;
   const std::uint64_t number_;
   Phase phase_ = Phase::kSnapshot;
   bool is_waiting_ = false;  // for an answer

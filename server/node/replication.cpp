@@ -12,17 +12,8 @@ namespace holdfast::node {
 
 namespace {
 
-std::string_view shown(core::Role role) {
-  switch (role) {
-    case core::Role::kReplica:
-      return "replica";
-    case core::Role::kCandidate:
-      return "candidate";
-    case core::Role::kPrimary:
-      return "primary";
-  }
-  return "replica";
-}
+// Of what is committed while reloading; what is more is read from the log.
+constexpr std::size_t kHeldBytesMax = std::size_t{16} << 20;
 
 }  // namespace
 
@@ -105,8 +96,30 @@ void Replication::step(core::Happening what, core::MonoTime now) {
   submit(now);
   say_readiness(now);
   effects_.clear();
+  const bool is_tick = std::holds_alternative<core::Tick>(what);
   replica_->step({now, std::move(what)}, effects_);
   carry_out(now);
+  if (is_tick) watch_commit(now);
+}
+
+void Replication::watch_commit(core::MonoTime now) {
+  // With acks async nobody waits.
+  const bool is_watched = is_primary() && state_.options.cluster.acks == config::Acks::kQuorum;
+  if (!commit_watch_.look(is_watched, applied_, commit_index(), now.us)) return;
+  if (!is_stalled()) {
+    outcome_.log.push_back({fmt::format("writes are taken again commit={}", commit_index().value)});
+    return;
+  }
+  std::string members;
+  for (const core::PeerView& peer : replica_->peers()) {
+    members += fmt::format(" {}={}{}", state_.options.cluster.nodes.list[peer.id.value - 1].name,
+                           peer.persisted.value, peer.is_connected ? "" : "(not connected)");
+  }
+  outcome_.log.push_back(
+      {fmt::format("writes are refused with NOREPLICAS: index {} has waited {} s for a majority to "
+                   "persist it; persisted:{}; look at those members' disks and logs",
+                   commit_index().value + 1, CommitWatch::kPatienceUs / 1'000'000, members),
+       config::LogLevel::kWarning});
 }
 
 // A member that loads its data anew must not be elected: it would answer nothing but LOADING.
@@ -263,7 +276,7 @@ void Replication::do_became() {
 
 void Replication::do_install() {
   if (!effects_.install_snapshot) return;
-  held_entries_.clear();
+  drop_held();
   begin_reload(effects_.install_snapshot->index, effects_.install_snapshot->term,
                effects_.install_snapshot->index);
 }
@@ -271,11 +284,28 @@ void Replication::do_install() {
 void Replication::do_apply() {
   for (log::Entry& entry : effects_.apply) {
     if (is_reloading()) {
-      held_entries_.push_back(std::move(entry));
+      hold(std::move(entry));
     } else {
       apply(entry);
     }
   }
+}
+
+void Replication::hold(log::Entry entry) {
+  last_time_ = std::max(last_time_, entry.time);
+  outcome_.time = std::max(outcome_.time, entry.time);
+  held_bytes_ += entry.payload.size();
+  held_entries_.push_back(std::move(entry));
+  if (held_bytes_ <= kHeldBytesMax || reload_->is_done()) return;
+  applied_ = held_entries_.back().index;
+  state_.journal.continue_from(applied_);
+  reload_->extend(applied_);
+  drop_held();
+}
+
+void Replication::drop_held() {
+  held_entries_.clear();
+  held_bytes_ = 0;
 }
 
 void Replication::apply(log::Entry& entry) {
@@ -332,6 +362,7 @@ bool Replication::slice(std::size_t units, MonoUs now) {
   }
   // What was committed meanwhile, also in slices.
   for (; units > 0 && !held_entries_.empty(); --units) {
+    held_bytes_ -= held_entries_.front().payload.size();
     apply(held_entries_.front());
     held_entries_.pop_front();
   }
@@ -364,108 +395,6 @@ bool Replication::has_caught_up() {
   has_caught_up_ = has_caught_up_ || (replica_ && replica_->primary().value != 0 &&
                                       replica_->term_at(applied_) == replica_->term());
   return has_caught_up_;
-}
-
-// --- what is shown and asked
-
-Term Replication::term_of_applied() const {
-  return replica_->term_at(applied_).value_or(replica_->term());
-}
-
-std::optional<wire::Message> Replication::busy_message() const {
-  if (!replica_) return std::nullopt;
-  return wire::Message{replica_->term(), replica_->generation(), wire::Busy{}};
-}
-
-bool Replication::is_master(MonoUs now) const {
-  return replica_ && !state_.persistence.loading && replica_->lease_holds({now});
-}
-
-commands::ClusterView Replication::view(MonoUs now) const {
-  commands::ClusterView view;
-  const auto& nodes = state_.options.cluster.nodes.list;
-  view.members.reserve(nodes.size());
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    commands::MemberView member;
-    member.id = {i + 1};
-    member.name = nodes[i].name;
-    member.host = nodes[i].host;
-    member.port = nodes[i].port;
-    member.peer_port = nodes[i].peer_port;
-    member.zone = nodes[i].zone;
-    member.is_self = nodes[i].name == state_.options.cluster.node;
-    member.is_connected = connected_[i];
-    member.silent_us = member.is_self ? 0 : std::max<MonoUs>(now - heard_[i], 0);
-    view.members.push_back(std::move(member));
-  }
-  if (!replica_) {
-    view.role = "replica";
-    view.claim = "loading";
-    return view;
-  }
-  const core::Replica& replica = *replica_;
-  view.role = shown(replica.role());
-  view.is_master = is_master(now);
-  view.is_serving = replica.accepts_entries();
-  view.is_handing_over = is_handing_over_;
-  view.term = replica.term();
-  view.generation = replica.generation();
-  view.claim = replica.is_refused() ? "refused" : core::name_of(replica.claim());
-  view.last = replica.last_index();
-  view.committed = replica.commit_index();
-  view.applied = applied_;
-  if (replica.role() == core::Role::kPrimary)
-    view.lease_left_us = std::max<MonoUs>(replica.lease_until().us - now, 0);
-  // Without a link to it nobody can say that it still is.
-  if (replica.role() == core::Role::kPrimary || replica.primary().value == 0 ||
-      connected_[replica.primary().value - 1])
-    view.primary = replica.primary();
-  for (const core::PeerView& peer : replica.peers()) {
-    commands::MemberView& member = view.members[peer.id.value - 1];
-    member.is_following = peer.is_following;
-    member.claim = peer.is_following ? core::name_of(peer.claim) : "unknown";
-    member.persisted = peer.persisted;
-    member.is_snapshotting = peer.is_snapshotting;
-  }
-  return view;
-}
-
-std::size_t Replication::acknowledged_by(LogIndex index) const {
-  if (!is_primary()) return 0;
-  const auto peers = replica_->peers();
-  return static_cast<std::size_t>(std::count_if(
-      peers.begin(), peers.end(),
-      [&](const core::PeerView& peer) { return peer.is_connected && peer.persisted >= index; }));
-}
-
-void Replication::hand_over(NodeId target, MonoUs timeout) {
-  asked_hand_over_ = Asked{target, {timeout}};
-}
-
-void Replication::abort_hand_over() {
-  asked_abort_ = true;
-}
-
-void Replication::force_generation() {
-  asked_generation_ = true;
-}
-
-void Replication::do_what_was_asked(core::MonoTime now) {
-  if (std::exchange(asked_generation_, false)) step(core::GenerationForced{}, now);
-  if (auto asked = std::exchange(asked_hand_over_, std::nullopt)) {
-    is_handing_over_ = true;
-    step(core::TransferRequested{asked->target, asked->timeout}, now);
-  }
-  if (std::exchange(asked_abort_, false)) step(core::TransferAborted{}, now);
-}
-
-bool Replication::begin_farewell(core::Duration timeout, core::MonoTime now) {
-  if (!is_primary() || is_handing_over_ ||
-      std::find(connected_.begin(), connected_.end(), true) == connected_.end())
-    return is_handing_over_;
-  is_handing_over_ = true;
-  step(core::TransferRequested{{}, timeout}, now);
-  return is_handing_over_;
 }
 
 }  // namespace holdfast::node

@@ -6,7 +6,8 @@
 // change of role can come between the execution of a command and its entry.
 //
 // A deposed primary whose data holds entries that never came to be reloads (reload.hpp): until that
-// is done there is no data to answer with, and what is committed meanwhile waits.
+// is done there is no data to answer with, and what is committed meanwhile waits, in memory as far
+// as it is little, otherwise in the log.
 //
 // Order that the caller keeps: `submit` at the end of each turn, then `take_requests` and
 // `take_messages`. Not thread-safe.
@@ -27,6 +28,7 @@
 #include "replication/log/storage.hpp"
 #include "server/commands/cluster.hpp"
 #include "server/commands/server_state.hpp"
+#include "server/node/commit_watch.hpp"
 #include "server/node/reload.hpp"
 
 namespace holdfast::node {
@@ -87,6 +89,8 @@ class Replication : public commands::Cluster {
   // follows, or followed. A restarted member is at its snapshot, which may be empty, until then.
   bool has_caught_up();
   bool is_primary() const { return replica_ && replica_->role() == core::Role::kPrimary; }
+  // No majority persists what is written: commit_watch.hpp.
+  bool is_stalled() const { return commit_watch_.is_stalled(); }
   bool accepts_entries() const { return replica_ && replica_->accepts_entries(); }
 
   LogIndex commit_index() const { return replica_ ? replica_->commit_index() : LogIndex{0}; }
@@ -117,6 +121,7 @@ class Replication : public commands::Cluster {
 
  private:
   void carry_out(core::MonoTime now);
+  void watch_commit(core::MonoTime now);
   void say_readiness(core::MonoTime now);
   void update_serving();
   void do_records();
@@ -124,6 +129,8 @@ class Replication : public commands::Cluster {
   void do_became();
   void do_install();
   void do_apply();
+  void hold(log::Entry entry);
+  void drop_held();
   void apply(log::Entry& entry);
   void begin_reload(LogIndex snapshot, Term term, LogIndex until);
   void end_reload();
@@ -145,6 +152,7 @@ class Replication : public commands::Cluster {
   Numbers records_;
 
   ReadRound confirmed_round_;
+  CommitWatch commit_watch_;
 
   bool has_caught_up_ = false;
   bool was_primary_ = false;
@@ -156,6 +164,7 @@ class Replication : public commands::Cluster {
   std::unique_ptr<Reload> reload_;
   std::uint64_t reloads_ = 0;
   std::deque<log::Entry> held_entries_;  // committed while reloading
+  std::size_t held_bytes_ = 0;
 
   struct Asked {
     NodeId target;

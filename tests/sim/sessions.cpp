@@ -262,8 +262,8 @@ void Sessions::judge_refused(Client& client, const Operation& operation, const R
   client.was_refused = true;
   if (operation.kind == Kind::kSet || operation.kind == Kind::kSetPair)
     for (const std::string& key : operation.keys) history_.on_refused(key, operation.value);
-  static constexpr std::string_view kExpected[] = {"READONLY", "MASTERDOWN", "LOADING", "MISCONF",
-                                                   "EXECABORT"};
+  static constexpr std::string_view kExpected[] = {"READONLY", "MASTERDOWN", "LOADING",
+                                                   "MISCONF",  "EXECABORT",  "NOREPLICAS"};
   const bool is_expected =
       std::any_of(std::begin(kExpected), std::end(kExpected),
                   [&](std::string_view code) { return error.text.starts_with(code); });

@@ -83,6 +83,8 @@ class ClusterHarness {
     for (auto& [from, message] : std::exchange(members_[i]->waiting, {}))
       node(i).on_peer_message({from + 1}, std::move(message), mono());
   }
+  // It has no time for reloading, expiry and the like.
+  void hold_background(std::size_t i, bool held) { members_[i]->is_without_background = held; }
   void cut(std::size_t i, std::size_t peer) { set_link(i, peer, false); }
   void mend(std::size_t i, std::size_t peer) { set_link(i, peer, true); }
   void isolate(std::size_t i) {
@@ -180,6 +182,7 @@ class ClusterHarness {
     client::Client* client = nullptr;
     std::string boot_id = "boot";
     bool is_paused = false;
+    bool is_without_background = false;
     std::deque<std::pair<std::size_t, wire::Message>> waiting;
   };
   bool runs(std::size_t i) const { return is_up(i) && !members_[i]->is_paused; }
@@ -201,7 +204,7 @@ class ClusterHarness {
 
   bool turn(std::size_t i) {
     if (!runs(i)) return false;
-    bool moved = node(i).background(now, 1000);
+    bool moved = !members_[i]->is_without_background && node(i).background(now, 1000);
     std::vector<log::Request> requests = node(i).end_turn(now);
     log::StorageEvents events;
     if (!requests.empty()) members_[i]->storage->handle(std::move(requests), now.mono_us, events);
