@@ -66,8 +66,9 @@ class CommandContext {
   // SCAN).
   keyspace::Lookup peek(std::string_view key) { return peek(client_.database, key); }
   keyspace::Lookup peek(keyspace::DatabaseIndex database, std::string_view key);
-  // For commands about the data as a whole: SCAN, KEYS, DBSIZE, RANDOMKEY. Overdue entries must be
-  // passed over.
+  // For commands about the data as a whole: SCAN, KEYS, DBSIZE, RANDOMKEY. An entry whose absence
+  // the reply would show because it is overdue must be peeked at once no walk is under way. A count
+  // has overdue entries in it until they are deleted, as Redis's has.
   const keyspace::Table& table() {
     depends_on(server_.journal.last_index());
     return server_.keyspace.table(client_.database);

@@ -1,5 +1,6 @@
-// Commands about all keys of a database: KEYS, SCAN, RANDOMKEY. They pass over overdue keys without
-// deleting them.
+// Commands about all keys of a database: KEYS, SCAN, RANDOMKEY. An overdue key that they would have
+// listed goes through the door, which deletes it: otherwise a next primary, whose clock is slower,
+// could list it again.
 #include <cstdint>
 #include <string_view>
 #include <vector>
@@ -22,7 +23,17 @@ namespace {
 constexpr std::size_t kKeysStep = 1024;
 constexpr int kRandomTries = 100;
 
-void reply_keys(CommandContext& ctx, const std::vector<std::string_view>& found) {
+// Keys as views into their entries, which stay where they are while a command runs: what is deleted
+// goes to the retire ring.
+using Keys = std::vector<std::string_view>;
+
+// Not while a scan is under way.
+void drop_overdue(CommandContext& ctx, Keys& overdue) {
+  for (const std::string_view key : overdue) ctx.peek(key);
+  overdue.clear();
+}
+
+void reply_keys(CommandContext& ctx, const Keys& found) {
   ctx.reply().array(found.size());
   for (const std::string_view key : found) ctx.reply().bulk(key);
 }
@@ -33,13 +44,15 @@ void keys(CommandContext& ctx) {
   const std::string_view pattern = ctx.argument(1);
   const bool all = pattern == "*";
   const UnixMs now = ctx.now().unix_ms;
-  std::vector<std::string_view> found;
+  Keys found;
+  Keys overdue;
   std::uint64_t cursor = 0;
   do {
     cursor = ctx.table().scan(cursor, kKeysStep, [&](const Entry* entry, UnixMs expire_at) {
-      if (is_expired(expire_at, now)) return;
-      if (all || glob_match(pattern, entry->key())) found.push_back(entry->key());
+      if (!all && !glob_match(pattern, entry->key())) return;
+      (is_expired(expire_at, now) ? overdue : found).push_back(entry->key());
     });
+    drop_overdue(ctx, overdue);
   } while (cursor != 0);
   reply_keys(ctx, found);
 }
@@ -50,15 +63,17 @@ void scan(CommandContext& ctx) {
   const auto options = scan_options(ctx, 2, true);
   if (!options.has_value()) return;
   const UnixMs now = ctx.now().unix_ms;
-  std::vector<std::string_view> found;
+  Keys found;
+  Keys overdue;
   const std::uint64_t next =
       ctx.table().scan(*cursor, options->count, [&](const Entry* entry, UnixMs expire_at) {
-        if (is_expired(expire_at, now) || !options->matches(entry->key())) return;
+        if (!options->matches(entry->key())) return;
         if (options->type.has_value() && !equals_ignoring_case(*options->type, type_name(*entry))) {
           return;
         }
-        found.push_back(entry->key());
+        (is_expired(expire_at, now) ? overdue : found).push_back(entry->key());
       });
+  drop_overdue(ctx, overdue);
   ctx.reply().array(2);
   ctx.reply().bulk_integer(static_cast<std::int64_t>(next));
   reply_keys(ctx, found);
@@ -66,20 +81,27 @@ void scan(CommandContext& ctx) {
 
 void randomkey(CommandContext& ctx) {
   const Table& table = ctx.table();
-  const UnixMs now = ctx.now().unix_ms;
   for (int tries = 0; tries < kRandomTries && !table.empty(); ++tries) {
-    const Entry* entry = table.random_entry(ctx.random());
-    if (is_expired(table.expiry(table.find(entry->key())), now)) continue;
-    ctx.reply().bulk(entry->key());
+    const std::string_view key = table.random_entry(ctx.random())->key();
+    if (!ctx.peek(key)) continue;
+    ctx.reply().bulk(key);
     return;
   }
-  // Nearly all keys are overdue, or all: take the first that is not.
+  // Nearly all keys are overdue, or all: take the first that is not. That there is none may be said
+  // only once all are deleted.
+  const UnixMs now = ctx.now().unix_ms;
   const Entry* found = nullptr;
+  Keys overdue;
   std::uint64_t cursor = 0;
   do {
     cursor = table.scan(cursor, kKeysStep, [&](const Entry* entry, UnixMs expire_at) {
-      if (found == nullptr && !is_expired(expire_at, now)) found = entry;
+      if (is_expired(expire_at, now)) {
+        overdue.push_back(entry->key());
+      } else if (found == nullptr) {
+        found = entry;
+      }
     });
+    drop_overdue(ctx, overdue);
   } while (cursor != 0 && found == nullptr);
   if (found == nullptr) {
     ctx.reply().null();

@@ -253,18 +253,69 @@ TEST_CASE("SCAN's arguments", "[keys]") {
         "*2\r\n$1\r\n0\r\n*1\r\n$1\r\na\r\n");
 }
 
-TEST_CASE("KEYS, SCAN and RANDOMKEY pass over overdue keys and leave them", "[keys]") {
+TEST_CASE("DBSIZE counts an overdue key until it is deleted", "[keys]") {
+  Server s;
+  s.run({"SET", "old", "v", "PX", "10"});
+  s.advance_ms(10);
+  CHECK(s.run({"DBSIZE"}) == number(1));
+  CHECK(s.last_emitted == 0);
+  CHECK(s.run({"GET", "old"}) == kNull);
+  CHECK(s.run({"DBSIZE"}) == number(0));
+}
+
+TEST_CASE("KEYS and SCAN delete the overdue keys that they would have listed", "[keys]") {
+  Server s;
+  const int count = 3000;
+  for (int i = 0; i < count; ++i) {
+    s.run({"SET", "old:" + std::to_string(i), "v", "PX", "10"});
+    s.run({"SET", "young:" + std::to_string(i), "v"});
+  }
+  s.advance_ms(10);
+
+  SECTION("KEYS") {
+    CHECK(bulks_of(s.run({"KEYS", "young:*"})).size() == count);
+    CHECK(s.last_emitted == 0);
+    CHECK(bulks_of(s.run({"KEYS", "old:1"})).empty());
+    CHECK(s.last_emitted == 1);
+    CHECK(bulks_of(s.run({"KEYS", "*"})).size() == count);
+    CHECK(s.last_emitted == count - 1);
+  }
+  SECTION("SCAN") {
+    CHECK(bulks_of(s.run({"SCAN", "0", "COUNT", "10000", "MATCH", "young:*"})).size() == count + 1);
+    CHECK(bulks_of(s.run({"SCAN", "0", "COUNT", "10000", "TYPE", "hash"})).size() == 1);
+    CHECK(s.last_emitted == 0);
+    s.run({"SCAN", "0"});
+    CHECK(s.last_emitted > 0);
+    CHECK(s.last_emitted <= 11);
+    CHECK(scan_all(s).size() == count);
+  }
+  CHECK(s.state.statistics.expired_keys == count);
+  CHECK(s.run({"DBSIZE"}) == number(count));
+}
+
+TEST_CASE("RANDOMKEY says that there is none once it has deleted all that is overdue", "[keys]") {
+  Server s;
+  for (int i = 0; i < 3000; ++i) s.run({"SET", "old:" + std::to_string(i), "v", "PX", "10"});
+  s.run({"SET", "young", "v"});
+  s.advance_ms(10);
+  CHECK(s.run({"RANDOMKEY"}) == bulk("young"));
+  s.run({"DEL", "young"});
+  CHECK(s.run({"RANDOMKEY"}) == kNull);
+  CHECK(s.run({"DBSIZE"}) == number(0));
+  CHECK(s.state.statistics.expired_keys == 3000);
+}
+
+TEST_CASE("where no entry can be made KEYS, SCAN and RANDOMKEY pass over overdue keys", "[keys]") {
   Server s;
   for (int i = 0; i < 200; ++i) s.run({"SET", "old:" + std::to_string(i), "v", "PX", "10"});
   s.run({"SET", "young", "v"});
   s.advance_ms(10);
+  s.state.takes_entries = false;
   CHECK(scan_all(s) == std::multiset<std::string>{"young"});
   CHECK(bulks_of(s.run({"KEYS", "*"})) == std::vector<std::string>{"young"});
   CHECK(s.run({"RANDOMKEY"}) == bulk("young"));
   CHECK(s.last_emitted == 0);
   CHECK(s.run({"DBSIZE"}) == number(201));
-  s.run({"DEL", "young"});
-  CHECK(s.run({"RANDOMKEY"}) == kNull);
 }
 
 TEST_CASE("OBJECT", "[keys]") {

@@ -45,13 +45,14 @@ class ClusterHarness {
       for (std::uint8_t& byte : salt) byte = static_cast<std::uint8_t>(random.next());
       return salt;
     };
-    member.node =
-        std::make_unique<Node>(std::move(options), ++salts_, std::string(40, 'a'), now, host_);
+    member.node = std::make_unique<Node>(std::move(options), ++salts_, std::string(40, 'a'),
+                                         now_at(i), host_);
     member.storage = std::make_unique<log::Storage>(*member.disk, std::move(storage));
-    member.client = &member.node->connect({"127.0.0.1:50000", "127.0.0.1:6379", 8, false}, now);
+    member.client =
+        &member.node->connect({"127.0.0.1:50000", "127.0.0.1:6379", 8, false}, now_at(i));
     log::StorageEvents events;
     member.storage->start(events);
-    member.node->on_storage(std::move(events), {}, now);
+    member.node->on_storage(std::move(events), {}, now_at(i));
     for (std::size_t peer = 0; peer < members_.size(); ++peer) {
       if (peer == i || !is_up(peer) || !link(i, peer)) continue;
       member.node->on_peer_connected({peer + 1}, mono());
@@ -71,6 +72,12 @@ class ClusterHarness {
   void lose_power(std::size_t i) {
     kill(i);
     members_[i]->boot_id += "'";
+  }
+  // Its wall clock shows this much less than the others'. A node that runs does not take it up: its
+  // time never goes back. REQUIRES: it does not run.
+  void set_clock_behind(std::size_t i, std::int64_t ms) {
+    HF_CHECK(!is_up(i));
+    members_[i]->clock_behind_ms = ms;
   }
   // As by an operator who mixes up volumes. REQUIRES: neither runs.
   void swap_disks(std::size_t i, std::size_t other) {
@@ -115,7 +122,7 @@ class ClusterHarness {
       now.unix_ms += 5;
       now.unix_us += 5'000;
       for (std::size_t i = 0; i < members_.size(); ++i)
-        if (runs(i) && now.mono_us >= node(i).next_tick()) node(i).tick(now);
+        if (runs(i) && now.mono_us >= node(i).next_tick()) node(i).tick(now_at(i));
       settle();
     }
   }
@@ -135,20 +142,21 @@ class ClusterHarness {
   // Drivers do it when their connection has ended.
   void reconnect(std::size_t i) {
     node(i).disconnect(client(i));
-    members_[i]->client = &node(i).connect({"127.0.0.1:50001", "127.0.0.1:6379", 8, false}, now);
+    members_[i]->client =
+        &node(i).connect({"127.0.0.1:50001", "127.0.0.1:6379", 8, false}, now_at(i));
   }
   // Executed, but nothing that it causes has happened yet.
   void execute(std::size_t i, const std::vector<std::string>& words) {
     if (client(i).fate != client::Fate::kOpen) reconnect(i);
     const std::string bytes = request(words);
     client::Client& who = client(i);
-    while (node(i).run_one(who, now) == Step::kRan) {
+    while (node(i).run_one(who, now_at(i)) == Step::kRan) {
     }
     const auto [room, room_bytes] = who.parser.read_room();
     HF_CHECK(bytes.size() <= room_bytes);
     std::memcpy(room, bytes.data(), bytes.size());
     who.parser.commit(bytes.size());
-    while (node(i).run_one(who, now) == Step::kRan) {
+    while (node(i).run_one(who, now_at(i)) == Step::kRan) {
     }
   }
   std::string output(std::size_t i) {
@@ -181,6 +189,7 @@ class ClusterHarness {
     std::unique_ptr<log::Storage> storage;
     client::Client* client = nullptr;
     std::string boot_id = "boot";
+    std::int64_t clock_behind_ms = 0;
     bool is_paused = false;
     bool is_without_background = false;
     std::deque<std::pair<std::size_t, wire::Message>> waiting;
@@ -188,6 +197,10 @@ class ClusterHarness {
   bool runs(std::size_t i) const { return is_up(i) && !members_[i]->is_paused; }
 
   core::MonoTime mono() const { return {now.mono_us}; }
+  TimePoint now_at(std::size_t i) const {
+    const std::int64_t behind_ms = members_[i]->clock_behind_ms;
+    return {now.unix_ms - behind_ms, now.mono_us, now.unix_us - behind_ms * 1000};
+  }
   bool link(std::size_t i, std::size_t peer) const { return links_[i * members_.size() + peer]; }
   void set_link(std::size_t i, std::size_t peer, bool up) {
     if (link(i, peer) == up) return;
@@ -204,15 +217,15 @@ class ClusterHarness {
 
   bool turn(std::size_t i) {
     if (!runs(i)) return false;
-    bool moved = !members_[i]->is_without_background && node(i).background(now, 1000);
-    std::vector<log::Request> requests = node(i).end_turn(now);
+    bool moved = !members_[i]->is_without_background && node(i).background(now_at(i), 1000);
+    std::vector<log::Request> requests = node(i).end_turn(now_at(i));
     log::StorageEvents events;
     if (!requests.empty()) members_[i]->storage->handle(std::move(requests), now.mono_us, events);
     while (members_[i]->storage->next_due() <= now.mono_us)
       members_[i]->storage->poll(now.mono_us, events);
     if (!events.events.empty() || !events.spent_entries.empty() || !events.spent_ropes.empty()) {
       moved = true;
-      node(i).on_storage(std::move(events), members_[i]->storage->figures(), now);
+      node(i).on_storage(std::move(events), members_[i]->storage->figures(), now_at(i));
     }
     for (core::Send& message : node(i).take_messages()) {
       const std::size_t to = message.to.value - 1;

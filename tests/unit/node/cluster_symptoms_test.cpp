@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
+#include <vector>
 
 #include "tests/unit/node/cluster_harness.hpp"
 
@@ -75,6 +76,41 @@ TEST_CASE("while no disk takes its deletion, an overdue key is not shown as abse
   CHECK(cluster.call(primary, {"GET", "kept"}) == "$1\r\nv\r\n");
   CHECK(cluster.call(primary, {"GET", "overdue"}).substr(0, 8) == "-MISCONF");
   CHECK(cluster.call(primary, {"GET", "never"}) == kNull);
+}
+
+TEST_CASE("a key that was not listed, as it was overdue, is not listed by a next primary either",
+          "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t first = cluster.primary().value();
+  for (std::size_t i = 0; i < 3; ++i) {
+    if (i == first) continue;
+    cluster.kill(i);
+    cluster.set_clock_behind(i, 60'000);
+    cluster.start(i);
+    cluster.advance_ms(500);
+  }
+  REQUIRE(cluster.primary() == first);
+  REQUIRE(cluster.call(first, {"SET", "k", "v", "PX", "10000"}) == kOk);
+
+  using Words = std::vector<std::string>;
+  const auto [words, none] = GENERATE(table<Words, std::string>(
+      {{Words{"KEYS", "*"}, "*0\r\n"},
+       {Words{"SCAN", "0"}, "*2\r\n$1\r\n0\r\n*0\r\n"},
+       {Words{"RANDOMKEY"}, kNull},
+       {Words{"DBSIZE"}, ":1\r\n"}}));  // it counts the key until it is deleted
+  CAPTURE(words);
+  cluster.now.unix_ms += 10'000;
+  cluster.now.unix_us += 10'000'000;
+  cluster.execute(first, words);  // before it is expired in the background
+  std::string answer = cluster.output(first);
+  if (answer.empty()) {
+    cluster.settle();
+    answer = cluster.output(first);
+  }
+  REQUIRE(answer == none);
+  cluster.kill(first);
+  const std::size_t second = cluster.primary().value();
+  CHECK(cluster.call(second, words) == none);
 }
 
 TEST_CASE("a member whose log is not known to be committed takes no snapshot of nothing",
