@@ -179,6 +179,21 @@ nlohmann::json json_of(const MemberView& member, const ClusterView& view) {
   return json;
 }
 
+nlohmann::json json_of(const MarkedDigest& marked) {
+  switch (marked.state) {
+    case MarkedDigest::State::kRunning:
+      return {{"index", marked.index.value}, {"state", "running"}};
+    case MarkedDigest::State::kSkipped:
+      return {{"index", marked.index.value}, {"state", "skipped"}};
+    case MarkedDigest::State::kTaken:
+      break;
+  }
+  return {{"index", marked.index.value},
+          {"state", "taken"},
+          {"digest", marked.digest},
+          {"keys", marked.keys}};
+}
+
 void holdfast_status(CommandContext& ctx) {
   const ServerState& server = ctx.server();
   nlohmann::json json;
@@ -217,6 +232,9 @@ void holdfast_status(CommandContext& ctx) {
     for (const MemberView& member : view.members)
       if (!member.is_self) json["peers"].push_back(json_of(member, view));
   }
+  json["marked_digests"] = nlohmann::json::array();
+  for (const MarkedDigest& marked : server.marked_digests)
+    json["marked_digests"].push_back(json_of(marked));
   ctx.reply().bulk(json.dump());
 }
 
@@ -224,6 +242,12 @@ void holdfast_status(CommandContext& ctx) {
 void holdfast_digest(CommandContext& ctx) {
   if (!ctx.is_heard()) return;
   ctx.client().awaits_digest = true;
+}
+
+// Answers with the marker's index; what each member makes of it, its STATUS shows.
+void holdfast_mark(CommandContext& ctx) {
+  ctx.emit(keyspace::Marker{});
+  ctx.reply().integer(static_cast<std::int64_t>(ctx.server().journal.last_index().value));
 }
 
 // The way out when the members that are left may not elect one of them, and the others are gone.
@@ -259,6 +283,10 @@ void holdfast_help(CommandContext& ctx) {
       "    index have the same digest.",
       "FORCE-GENERATION lose-what-absent-members-hold",
       "    Make this member primary with what it holds, when too many others are gone for good.",
+      "MARK",
+      "    Put a marker into the log and return its index. Every member takes a digest at that "
+      "index,",
+      "    also under load; marked_digests in its STATUS has the last four.",
       "STATUS",
       "    Return this member's part in its cluster as JSON.",
   };
@@ -274,6 +302,7 @@ const CommandSpec kHoldfast[] = {
      "@dangerous",
      holdfast_force_generation},
     {"holdfast|help", 2, kLoading | kStale, {}, "", holdfast_help},
+    {"holdfast|mark", 2, kWrite | kAdmin | kNoScript | kNoMulti, {}, "", holdfast_mark},
     {"holdfast|status", 2, kLoading | kStale | kFast, {}, "", holdfast_status},
 };
 

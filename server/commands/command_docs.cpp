@@ -91,6 +91,7 @@ constexpr CommandDocs kDocs[] = {
     {"holdfast|digest", "Gives a digest of all data at a log index, as JSON.", "7.0.0", "server", "O(N)"},
     {"holdfast|force-generation", "Makes the member primary with what it holds, when others are gone for good.", "7.0.0", "server", "O(1)"},
     {"holdfast|help", "Explains the HOLDFAST subcommands.", "7.0.0", "server", "O(1)"},
+    {"holdfast|mark", "Has every member take a digest at one log index, also under load.", "7.0.0", "server", "O(1)"},
     {"holdfast|status", "Shows the member's part in its cluster, as JSON.", "7.0.0", "server", "O(1)"},
     {"hrandfield", "Picks fields of a hash at random.", "6.2.0", "hash", "O(N)"},
     {"hscan", "Walks through the fields and values of a hash.", "2.8.0", "hash", "O(1)"},

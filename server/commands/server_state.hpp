@@ -2,6 +2,7 @@
 // The node owns it.
 #pragma once
 
+#include <deque>
 #include <string>
 
 #include "base/random.hpp"
@@ -11,6 +12,7 @@
 #include "server/client/watch_registry.hpp"
 #include "server/commands/cluster.hpp"
 #include "server/commands/host.hpp"
+#include "server/commands/marked_digest.hpp"
 #include "server/commands/persistence_state.hpp"
 #include "server/commands/slow_log.hpp"
 #include "server/commands/statistics.hpp"
@@ -62,7 +64,8 @@ struct ServerState {
   Host& host;
   HostEffects effects;
   PersistenceState persistence;
-  Cluster* cluster = nullptr;  // null: a server alone
+  Cluster* cluster = nullptr;               // null: a server alone
+  std::deque<MarkedDigest> marked_digests;  // of the last markers, the newest last
   // Entries can be made: not on a replica. Where they cannot, an overdue key is only passed over.
   bool takes_entries = true;
 };

@@ -40,6 +40,13 @@ class KeyObserver {
                                 FunctionRef<bool(std::string_view)> holds) = 0;
 };
 
+// Is told of a Marker when it is applied: the data is as it is at `index` until it returns.
+class MarkerObserver {
+ public:
+  virtual ~MarkerObserver() = default;
+  virtual void marker_applied(LogIndex index) = 0;
+};
+
 // Where a key was found, or would be. Valid until the next apply that did not go through it.
 struct Lookup {
   Locator where;
@@ -61,6 +68,7 @@ class Keyspace {
   const Table& table(DatabaseIndex database) const { return *databases_[database]; }
   Table& table(DatabaseIndex database) { return *databases_[database]; }
   void set_observer(KeyObserver* observer) { observer_ = observer; }
+  void set_marker_observer(MarkerObserver* observer) { marker_observer_ = observer; }
 
   Lookup find(DatabaseIndex database, std::string_view key) const;
   // On which entry a reply about the key depends on: `hash` is Lookup::where.hash.
@@ -85,6 +93,9 @@ class Keyspace {
   void apply(const Flush& flush);
   void apply(const HashPut& put, Lookup* at = nullptr);
   void apply(const HashErase& erase, Lookup* at = nullptr);
+  void apply(const Marker&) {
+    if (marker_observer_ != nullptr) marker_observer_->marker_applied(index_);
+  }
 
   std::size_t retired_count() const { return retired_.count(); }
   // Bytes of entries, values and tables, by what the allocator sets aside for them; what is retired
@@ -173,6 +184,7 @@ class Keyspace {
   WriteMarks marks_;
   std::uint32_t access_clock_ = 0;
   KeyObserver* observer_ = nullptr;
+  MarkerObserver* marker_observer_ = nullptr;
   std::size_t compact_next_ = 0;
   HeapCompactor compactor_{heap_};
 };

@@ -120,4 +120,8 @@ struct HashErase {
   std::span<const std::string_view> fields;
 };
 
+// Changes nothing: it marks an index at which every node takes a digest of its data. An entry of
+// its own.
+struct Marker {};
+
 }  // namespace holdfast::keyspace

@@ -24,6 +24,7 @@ enum Tag : std::uint8_t {
   kFlushAll = 10,
   kHashPut = 11,
   kHashErase = 12,
+  kMarker = 13,
 };
 
 constexpr unsigned kFormShift = 2;
@@ -143,6 +144,10 @@ void encode(const HashErase& erase, RopeArena& arena) {
   arena.commit(put_varint(to, erase.fields.size()));
   for (const std::string_view field : erase.fields)
     arena.commit(put_string(arena.reserve(kVarintBytesMax + field.size()), field));
+}
+
+void encode(const Marker&, RopeArena& arena) {
+  arena.commit(put_tag(arena.reserve(1), kMarker));
 }
 
 bool MutationDecoder::refuse(std::string why) {
@@ -304,6 +309,9 @@ bool MutationDecoder::decode(std::uint8_t tag) {
     case kHashErase:
       mutation_ = hash_erase();
       return true;
+    case kMarker:
+      mutation_ = Marker{};
+      return true;
     default:
       return refuse(fmt::format("unknown kind {}: written by a newer version?", tag));
   }
@@ -377,6 +385,10 @@ struct CheckedApply {
     if (!at) return kNoKey;
     if (!is(at, ValueType::kHash)) return "its key holds no hash";
     keyspace.apply(erase, &at);
+    return nullptr;
+  }
+  const char* operator()(const Marker& marker) const {
+    keyspace.apply(marker);
     return nullptr;
   }
 };

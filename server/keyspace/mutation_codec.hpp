@@ -2,7 +2,7 @@
 //
 //   mutations  := mutation*
 //   mutation   := put | delete | expire | splice | rename | copy | move | swap | flush | flush_all
-//               | hash_put | hash_erase
+//               | hash_put | hash_erase | marker
 //   put        := 1:u8 flags:u8 database key:string value:string [expire_at:i64]
 //                 flags: bits 0..1 TtlChange (2 = set, then expire_at follows), bits 2..3
 //                 StringForm, others zero
@@ -18,6 +18,7 @@
 //   hash_put   := 11:u8 shown_as_table:u8 database key:string count:varint {field:string
 //                 value:string}
 //   hash_erase := 12:u8 database key:string count:varint {field:string}
+//   marker     := 13:u8
 //   database   := varint                 (varint and string: base/bytes.hpp; numbers little-endian)
 //
 // A tag's meaning never changes and no tag is used twice: what must mean something else gets a new
@@ -54,9 +55,10 @@ void encode(const SwapDatabases& swap, RopeArena& arena);
 void encode(const Flush& flush, RopeArena& arena);
 void encode(const HashPut& put, RopeArena& arena);
 void encode(const HashErase& erase, RopeArena& arena);
+void encode(const Marker& marker, RopeArena& arena);
 
 using Mutation = std::variant<Put, Delete, Expire, Splice, Rename, Copy, Move, SwapDatabases, Flush,
-                              HashPut, HashErase>;
+                              HashPut, HashErase, Marker>;
 
 struct MutationLimits {
   DatabaseIndex database_count = 16;

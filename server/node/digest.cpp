@@ -29,7 +29,11 @@ bool Digest::slice(keyspace::Keyspace& keyspace, std::size_t units) {
 }
 
 std::string Digest::json() const {
-  return fmt::format(R"({{"index":{},"digest":"{:016x}","keys":{}}})", index_.value, sum_, keys_);
+  return fmt::format(R"({{"index":{},"digest":"{}","keys":{}}})", index_.value, text(), keys_);
+}
+
+std::string Digest::text() const {
+  return fmt::format("{:016x}", sum_);
 }
 
 template <typename Mutation>

@@ -26,6 +26,9 @@ class Digest : public keyspace::SnapshotSink {
   // The data is replaced: what was begun is void.
   void cancel() { is_running_ = false; }
   std::string json() const;
+  // Of the outcome:
+  std::string text() const;  // 16 hex digits
+  std::uint64_t keys() const { return keys_; }
 
   void record(const keyspace::Put& put) override;
   void record(const keyspace::HashPut& put) override;

@@ -30,6 +30,7 @@
 #include "server/commands/host.hpp"
 #include "server/commands/server_state.hpp"
 #include "server/node/digest.hpp"
+#include "server/node/marked_digests.hpp"
 #include "server/node/persistence.hpp"
 #include "server/node/replication.hpp"
 
@@ -170,6 +171,7 @@ class Node {
   std::unique_ptr<Replication> replication_;  // null on a lone node
   Persistence persistence_;
   Digest digest_;
+  MarkedDigests marked_digests_{state_, digest_};
   std::vector<ClientId> await_digest_;    // the next one
   std::vector<ClientId> digest_readers_;  // the one that is running
   std::vector<ClientId> await_replicas_;

@@ -38,6 +38,7 @@ void Node::answer_waits(MonoUs now) {
 bool Node::digest_slice(std::size_t units) {
   if (digest_.is_running()) {
     if (digest_.slice(state_.keyspace, units)) return true;
+    marked_digests_.on_digest_ended();
     answer_digests();
   }
   if (await_digest_.empty() || state_.persistence.loading || state_.keyspace.snapshot_running())

@@ -117,6 +117,7 @@ void Node::carry_out_replication() {
     persistence_.on_data_void();
     rest.snapshot_ended = true;
     digest_.cancel();
+    marked_digests_.on_data_void();
     await_digest_.insert(await_digest_.end(), digest_readers_.begin(), digest_readers_.end());
     digest_readers_.clear();
   }

@@ -150,6 +150,33 @@ def test_digests_agree_on_all_nodes_and_change_with_the_data(settled):
     assert cluster.wait_equal()["digest"] == empty["digest"]
 
 
+def test_members_agree_at_each_marker_while_clients_write(settled, new_load):
+    """So many keys that the walk over them takes several turns, with writes between."""
+    cluster, primary = settled
+    with primary.connect() as connection:
+        connection.pipeline([["SET", b"k:%d" % i, b"v:%d" % i] for i in range(50_000)])
+    load = new_load(cluster)
+    load.start_usual()
+    compared = {}
+    for _ in range(20):
+        load.wait_progress(10)
+        index = primary.call("HOLDFAST", "MARK")
+        assert isinstance(index, int), index
+
+        def marked_by_all():
+            marked = [next((one for one in node.status()["marked_digests"] if one["index"] == index), None) for node in cluster.nodes]  # pylint: disable=cell-var-from-loop
+            return None if any(one is None or one["state"] == "running" for one in marked) else marked
+        marked = cluster.wait(marked_by_all, f"what each member made of the marker at {index}")
+        if any(one["state"] == "skipped" for one in marked):
+            continue  # a snapshot was under way
+        assert marked[0] == marked[1] == marked[2]
+        compared[index] = marked[0]["digest"]
+        if len(compared) == 5:
+            break
+    load.stop()
+    assert len(compared) == 5 and len(set(compared.values())) == 5, compared
+
+
 # --- WAIT
 
 def test_wait_counts_replicas_that_have_the_write(settled):

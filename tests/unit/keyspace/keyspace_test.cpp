@@ -43,6 +43,34 @@ TEST_CASE("a new key carries the access time of its log entry", "[keyspace]") {
   }
 }
 
+TEST_CASE("a marker changes nothing, and its observer sees the data as it is at its index",
+          "[keyspace]") {
+  struct Observer : MarkerObserver {
+    explicit Observer(Keyspace& seen) : keyspace(seen) { keyspace.set_marker_observer(this); }
+    void marker_applied(LogIndex at) override {
+      index = at;
+      has_first = bool(keyspace.find(0, "first"));
+      has_second = bool(keyspace.find(0, "second"));
+    }
+    Keyspace& keyspace;
+    LogIndex index;
+    bool has_first = false;
+    bool has_second = false;
+  };
+  Keyspace keyspace(1, 1);
+  Observer observer(keyspace);
+  keyspace.begin_entry(LogIndex{1}, 0);
+  keyspace.apply(Put{0, "first", {"v"}});
+  keyspace.begin_entry(LogIndex{2}, 0);
+  keyspace.apply(Marker{});
+  keyspace.begin_entry(LogIndex{3}, 0);
+  keyspace.apply(Put{0, "second", {"v"}});
+  CHECK(observer.index == LogIndex{2});
+  CHECK(observer.has_first);
+  CHECK_FALSE(observer.has_second);
+  CHECK(keyspace.table(0).size() == 2);
+}
+
 TEST_CASE("views into a displaced value live until its log entry is committed", "[keyspace]") {
   Keyspace keyspace(1, 1);
   keyspace.begin_entry(LogIndex{1}, 0);

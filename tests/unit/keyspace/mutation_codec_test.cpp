@@ -62,7 +62,7 @@ class Mutations {
       const std::string_view key = text(fmt::format("key{}", below(12)));
       const Lookup at = keyspace.find(database, key);
       const bool is_hash = at && type_of(*at.entry()) == ValueType::kHash;
-      switch (below(12)) {
+      switch (below(13)) {
         case 0:
         case 1:
           return Put{database,
@@ -106,6 +106,8 @@ class Mutations {
           for (unsigned i = 1 + below(below(4) == 0 ? 200 : 4); i > 0; --i)
             fields_.push_back({text(fmt::format("f{}", below(300))), value()});
           return HashPut{database, key, fields_, below(5) == 0};
+        case 11:
+          return Marker{};
         default:
           if (!is_hash) break;
           for (unsigned i = 1 + below(150); i > 0; --i)
@@ -292,4 +294,5 @@ TEST_CASE("the bytes of each mutation are those of the format", "[mutation_codec
                                                              "f\x01v"sv));
   CHECK(encoded(HashErase{0, "k", {&name, 1}}) == bytes("\x0c\x00\x01k\x01\x01"
                                                         "f"sv));
+  CHECK(encoded(Marker{}) == bytes("\x0d"sv));
 }
