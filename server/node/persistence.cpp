@@ -421,7 +421,7 @@ bool Persistence::snapshot_slice(const TimePoint& now, std::size_t units, bool p
 
 void Persistence::abandon_snapshot() {
   if (phase_ == Phase::kNone) return;
-  state_.keyspace.abandon_snapshot();
+  if (phase_ == Phase::kWalking) state_.keyspace.abandon_snapshot();  // else: it may be a digest's
   encoder_.finish();
   encoder_.take_blocks();
   if (phase_ != Phase::kFinishing) others_.emplace_back(log::AbandonSnapshotRequest{});

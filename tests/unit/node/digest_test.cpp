@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "tests/unit/node/cluster_harness.hpp"
+#include "tests/unit/node/storage_fixture.hpp"
 
 namespace holdfast::node {
 
@@ -177,6 +178,29 @@ TEST_CASE("a server alone takes a digest at a marker, too", "[digest]") {
   server.call({"SET", "k", "other"});
   rest();
   CHECK(marked_in(server.call({"HOLDFAST", "STATUS"})) == taken(digest, 2, 1));
+}
+
+TEST_CASE("a snapshot that fails when it is told leaves a digest under way alone", "[digest]") {
+  StorageHarness harness;
+  harness.start_empty();
+  for (int i = 0; i < kKeys; ++i) harness.call({"SET", "key:" + std::to_string(i), "v"});
+  harness.persist();
+  harness.output(*harness.client);
+  const auto digest = [&] {
+    for (int i = 0; i < 10; ++i) harness.requests();
+    harness.run(*harness.client);
+    return harness.output(*harness.client);
+  };
+  harness.call({"HOLDFAST", "DIGEST"});
+  const std::string right = digest();
+  harness.call({"BGSAVE"});
+  while (harness.requests_of<log::FinishSnapshotRequest>().empty()) {
+  }
+  harness.output(*harness.client);
+  harness.call({"HOLDFAST", "DIGEST"});
+  harness.node.background(harness.now, 100);
+  harness.tell(log::SnapshotFailed{"ENOSPC"});
+  CHECK(digest() == right);
 }
 
 }  // namespace holdfast::node
