@@ -1,6 +1,6 @@
-// FileSystem is the seam between the log and the world: server/storage has the real one, tests one
-// in memory that tears, loses and refuses. It does what POSIX does and no more; who uses it must
-// expect what a disk does.
+// FileSystem is the seam between the log and the world: server/storage has the real one,
+// memory_file_system.hpp is one for members without a disk, tests have one that tears, loses and
+// refuses. It does what POSIX does and no more; who uses it must expect what a disk does.
 //
 //   - What `append` and `write_at` wrote survives the death of the process, but a loss of power
 //   only
@@ -120,6 +120,8 @@ class FileSystem {
   virtual FileStatus sync_dir(const std::string& folder) = 0;
   virtual FileResult<std::unique_ptr<FolderLock>> lock(const std::string& folder) = 0;
   virtual FileResult<std::uint64_t> free_bytes(const std::string& folder) = 0;
+  // Of this process's memory, for the contents of files; 0: they lie on a disk.
+  virtual std::uint64_t memory_bytes() const { return 0; }
 };
 
 // All of it, however often the file takes only a part.

@@ -379,6 +379,7 @@ std::uint64_t Storage::waiting_bytes() const {
 
 StorageFigures Storage::figures() const {
   StorageFigures figures;
+  figures.memory_bytes = impl_->files.memory_bytes();
   if (!impl_->is_alive()) return figures;
   figures.log_bytes = impl_->store->file_bytes();
   figures.log_segments = impl_->store->segments().size();

@@ -285,6 +285,7 @@ struct StorageFigures {
   std::uint64_t log_segments = 0;
   std::uint64_t synced_index = 0;
   std::uint64_t unsynced_bytes = 0;
+  std::uint64_t memory_bytes = 0;  // FileSystem::memory_bytes
   std::uint64_t fsyncs = 0;        // of the log
   std::uint64_t fsync_us_max = 0;  // filled in by who runs the storage and has a clock
 };

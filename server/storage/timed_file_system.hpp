@@ -41,6 +41,7 @@ class TimedFileSystem final : public log::FileSystem {
   log::FileResult<std::uint64_t> free_bytes(const std::string& folder) override {
     return files_->free_bytes(folder);
   }
+  std::uint64_t memory_bytes() const override { return files_->memory_bytes(); }
 
  private:
   std::unique_ptr<log::FileSystem> files_;

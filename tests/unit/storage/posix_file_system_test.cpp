@@ -20,59 +20,6 @@ using log::OpenMode;
 
 }  // namespace
 
-TEST_CASE("pieces are appended one behind the other, however many there are", "[posix]") {
-  const TemporaryFolder folder;
-  PosixFileSystem files;
-  auto file = files.open(folder.path() + "/a", OpenMode::kCreate);
-  REQUIRE(file);
-  std::string whole;
-  std::vector<std::string> texts;
-  for (int i = 0; i < 3000; ++i) texts.push_back(std::to_string(i) + ",");
-  std::vector<std::string_view> pieces;
-  for (const std::string& text : texts) {
-    pieces.push_back(text);
-    pieces.emplace_back();  // empty ones are no harm
-    whole += text;
-  }
-  REQUIRE(log::append_all(**file, pieces));
-  CHECK((*file)->size().value() == whole.size());
-  CHECK(log::read_whole(files, folder.path() + "/a", 1 << 20).value() == whole);
-  REQUIRE(log::append_all(**file, "end"));
-  REQUIRE((*file)->sync());
-  CHECK(log::read_whole(files, folder.path() + "/a", 1 << 20).value() == whole + "end");
-}
-
-TEST_CASE("a long file is whole although its way to the disk begins early", "[posix]") {
-  const TemporaryFolder folder;
-  PosixFileSystem files;
-  auto file = files.open(folder.path() + "/a", OpenMode::kCreate);
-  REQUIRE(file);
-  std::string whole;
-  for (int i = 0; i < 40; ++i) {
-    const std::string part(100'001, static_cast<char>('a' + i % 26));
-    REQUIRE(log::append_all(**file, part));
-    whole += part;
-    if (i % 7 == 0) REQUIRE((*file)->sync());
-  }
-  CHECK(log::read_whole(files, folder.path() + "/a", 8 << 20).value() == whole);
-}
-
-TEST_CASE("what is written at a position stays there", "[posix]") {
-  const TemporaryFolder folder;
-  PosixFileSystem files;
-  auto file = files.open(folder.path() + "/a", OpenMode::kCreate);
-  REQUIRE(file);
-  REQUIRE(log::append_all(**file, "0123456789"));
-  REQUIRE(log::write_all_at(**file, 3, "abc"));
-  char bytes[20];
-  CHECK((*file)->read_at(2, bytes).value() == 8);
-  CHECK(std::string_view(bytes, 8) == "2abc6789");
-  CHECK((*file)->read_at(10, bytes).value() == 0);
-  REQUIRE((*file)->truncate(4));
-  REQUIRE(log::append_all(**file, "!"));
-  CHECK(log::read_whole(files, folder.path() + "/a", 100).value() == "012a!");
-}
-
 TEST_CASE("errors are told by kind, with path and cause", "[posix]") {
   const TemporaryFolder folder;
   PosixFileSystem files;
@@ -91,30 +38,6 @@ TEST_CASE("errors are told by kind, with path and cause", "[posix]") {
   auto below_a_file = files.make_dir(path + "/b");
   REQUIRE(!below_a_file);
   CHECK(files.remove(folder.path() + "/x").error().kind == FileErrorKind::kNotFound);
-}
-
-TEST_CASE("a file that is opened for reading cannot be written", "[posix]") {
-  const TemporaryFolder folder;
-  PosixFileSystem files;
-  REQUIRE(files.open(folder.path() + "/a", OpenMode::kCreate));
-  auto file = files.open(folder.path() + "/a", OpenMode::kRead);
-  REQUIRE(file);
-  CHECK(!log::append_all(**file, "x"));
-}
-
-TEST_CASE("folders are made with those above, listed and renamed in", "[posix]") {
-  const TemporaryFolder folder;
-  PosixFileSystem files;
-  const std::string deep = folder.path() + "/a/b/c";
-  REQUIRE(files.make_dir(deep));
-  REQUIRE(files.make_dir(deep));
-  REQUIRE(files.open(deep + "/one", OpenMode::kCreate));
-  REQUIRE(files.open(deep + "/two", OpenMode::kCreate));
-  REQUIRE(files.rename(deep + "/one", deep + "/two"));
-  REQUIRE(files.sync_dir(deep));
-  CHECK(files.list(deep).value() == std::vector<std::string>{"two"});
-  CHECK(files.list(folder.path() + "/none").error().kind == FileErrorKind::kNotFound);
-  CHECK(files.free_bytes(deep).value() > 0);
 }
 
 TEST_CASE("a folder is held by one lock at a time", "[posix]") {
@@ -183,16 +106,6 @@ TEST_CASE("whole paths below the working folder follow it when it is moved", "[p
   // What only begins alike is another folder.
   CHECK(files.open(data + "-other/a", OpenMode::kCreate).error().kind == FileErrorKind::kNotFound);
   std::filesystem::current_path(before);
-}
-
-TEST_CASE("errors call a file by its new name after a rename", "[posix]") {
-  const TemporaryFolder folder;
-  PosixFileSystem files;
-  auto file = files.open(folder.path() + "/a.tmp", OpenMode::kCreate);
-  REQUIRE(file);
-  REQUIRE(files.rename(folder.path() + "/a.tmp", folder.path() + "/a"));
-  (*file)->set_path(folder.path() + "/a");
-  CHECK((*file)->path() == folder.path() + "/a");
 }
 
 }  // namespace holdfast::storage::test
