@@ -85,8 +85,9 @@ constexpr OptionRow kTable[] = {
      .field = [](Options& o) -> Field { return &o.memory.maxmemory_samples; }},
 
     {.path = "persistence.enabled", .redis_name = "appendonly",
-     .help = "Keep a log and snapshots in the working folder, so that a restart loses nothing. Off: all data lives in memory only. "
-             "'persistence: off' in place of the section means the same.",
+     .help = "Keep a log and snapshots in the working folder, so that a restart loses nothing. Off: all data lives in memory only; "
+             "a member of a cluster then comes back empty and fetches everything from the others. 'persistence: off' in place of "
+             "the section means the same.",
      .field = [](Options& o) -> Field { return &o.persistence.enabled; }},
     {.path = "persistence.log_fsync", .redis_name = "appendfsync", .change = Change::kAnytime, .choices = kLogFsync,
      .help = "When the log is synced to the disk: 'always' before each reply, 'everysec' once a second, 'no' when the system likes. "
@@ -97,7 +98,8 @@ constexpr OptionRow kTable[] = {
              "empty for none.",
      .field = [](Options& o) -> Field { return &o.persistence.snapshot_schedule; }},
     {.path = "persistence.snapshot_log_bytes", .redis_name = "snapshot-log-bytes", .change = Change::kAnytime,
-     .help = "A snapshot is also taken when the log has grown by this much since the last one; 0 for never.",
+     .help = "A snapshot is also taken when the log has grown by this much since the last one; 0 for never. (A log in memory is bounded "
+             "in any case, by half of what the data takes or 32 MB.)",
      .field = [](Options& o) -> Field { return &o.persistence.snapshot_log_bytes; }},
     {.path = "persistence.snapshots_kept", .redis_name = "snapshots-kept", .min = 1, .max = 1000,
      .help = "Newest snapshots to keep, with the log behind the oldest of them.",

@@ -40,10 +40,6 @@ tl::expected<void, Violation> validate(const Options& options) {
                       "security.requirepass_file), or "
                       "security.allow_insecure_bind: yes if the network is closed to strangers"});
   }
-  if (!options.cluster.nodes.list.empty() && !options.persistence.enabled) {
-    return tl::unexpected(
-        Violation{"persistence.enabled", "is no, and a member of a cluster keeps its log on disk"});
-  }
   return validate_cluster(options.cluster);
 }
 
@@ -68,11 +64,26 @@ void warn_of_entry(const Options& options, std::vector<std::string>& warnings) {
   }
 }
 
+void warn_of_memory_only(const ClusterOptions& cluster, std::vector<std::string>& warnings) {
+  warnings.emplace_back(
+      "data is kept in memory only (persistence.enabled is no): after each restart this member is "
+      "empty, takes part once it has reached all other members and fetches everything from the "
+      "primary; what only members in memory held is lost when a majority of the cluster restarts "
+      "at once");
+  if (!cluster.bootstrap) {
+    warnings.emplace_back(
+        "cluster.bootstrap is no: when all members have restarted without data, they wait until "
+        "each is started with cluster.bootstrap: yes");
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> warnings(const Options& options) {
   std::vector<std::string> warnings = cluster_warnings(options.cluster);
-  if (!options.cluster.nodes.list.empty()) warn_of_entry(options, warnings);
+  if (options.cluster.nodes.list.empty()) return warnings;
+  warn_of_entry(options, warnings);
+  if (!options.persistence.enabled) warn_of_memory_only(options.cluster, warnings);
   return warnings;
 }
 

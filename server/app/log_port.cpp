@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <utility>
 
 #include "replication/log/cipher.hpp"
+#include "replication/log/memory_file_system.hpp"
 #include "server/storage/machine.hpp"
 #include "server/storage/posix_file_system.hpp"
 
@@ -23,6 +25,19 @@ log::FsyncMode mode_of(config::LogFsync fsync) {
       break;
   }
   return log::FsyncMode::kEverySecond;
+}
+
+// One snapshot and what is logged behind it; nothing to be synced, or hidden from who finds a disk.
+void keep_in_memory(log::StorageOptions& storage) {
+  constexpr std::uint64_t kSegmentBytes = 16 << 20;  // they are freed whole
+  // So much is in memory twice; what counts as synced is there once.
+  constexpr std::uint64_t kUnsyncedBytes = 1 << 20;
+  storage.folder = "memory";
+  storage.fsync_mode = log::FsyncMode::kNo;
+  storage.snapshots_kept = 1;
+  storage.segment_bytes_max = std::min(storage.segment_bytes_max, kSegmentBytes);
+  storage.unsynced_bytes_max = kUnsyncedBytes;
+  storage.keys = {};
 }
 
 }  // namespace
@@ -54,12 +69,15 @@ Result<log::StorageOptions> storage_options(const config::Options& options) {
   storage.keys = std::move(*keys);
   storage.next_salt = storage::random_salt;
   storage.boot_id = storage::machine_boot_id();
+  if (!persistence.enabled) keep_in_memory(storage);
   return storage;
 }
 
-// A copy: arguments are evaluated in any order, and moved from options name no folder.
-LogPort::LogPort(const log::StorageOptions& options, std::function<void()> wake)
-    : thread_(std::make_unique<storage::PosixFileSystem>(options.folder), options,
-              std::move(wake)) {}
+std::unique_ptr<log::FileSystem> storage_files(const config::Options& options,
+                                               const log::StorageOptions& storage) {
+  if (options.persistence.enabled)
+    return std::make_unique<storage::PosixFileSystem>(storage.folder);
+  return std::make_unique<log::MemoryFileSystem>();
+}
 
 }  // namespace holdfast::app

@@ -1,10 +1,12 @@
-// LogPort runs the storage of the data folder on the log thread and is the node's way to it.
+// LogPort runs storage on the log thread and is the node's way to it: that of the data folder, or
+// with persistence off one whose files are in memory.
 #pragma once
 
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -21,10 +23,16 @@ Result<log::KeyRing> encryption_keys(const config::PersistenceOptions& persisten
 // What storage is told of the options. The error names the option.
 Result<log::StorageOptions> storage_options(const config::Options& options);
 
+// The files that `storage` lies in: those of the disk, or new ones in memory.
+std::unique_ptr<log::FileSystem> storage_files(const config::Options& options,
+                                               const log::StorageOptions& storage);
+
 class LogPort : public node::StoragePort {
  public:
   // Starts the thread. `wake` is called on it when there are events to take.
-  LogPort(const log::StorageOptions& options, std::function<void()> wake);
+  LogPort(std::unique_ptr<log::FileSystem> files, log::StorageOptions options,
+          std::function<void()> wake)
+      : thread_(std::move(files), std::move(options), std::move(wake)) {}
 
   void post(std::vector<log::Request> requests) override { thread_.post(std::move(requests)); }
   std::optional<log::StorageEvents> write_now(std::vector<log::Request>& requests) override {

@@ -24,6 +24,7 @@
 
 #include "config/loader/loader.hpp"
 #include "config/options/validate.hpp"
+#include "replication/log/durable_record.hpp"
 #include "server/app/check_command.hpp"
 #include "server/app/log_port.hpp"
 #include "server/app/peers.hpp"
@@ -147,6 +148,17 @@ int serve(config::LoadOutcome loaded) {
     return 1;
   }
 
+  // A later start with persistence would claim what this folder once knew.
+  if (is_member && !loaded.options.persistence.enabled &&
+      access(std::string(log::kDurableRecordName).c_str(), F_OK) == 0) {
+    fmt::print(stderr,
+               "holdfast: persistence is off, and {} holds data of a server: move it away if "
+               "this member is to go on without it (it fetches everything from the others), or use "
+               "another server.dir\n",
+               loaded.options.server.dir);
+    return 1;
+  }
+
   std::random_device device;
   const std::uint64_t seed = random_word(device);
   const std::string run_id =
@@ -158,14 +170,15 @@ int serve(config::LoadOutcome loaded) {
   }
   net::NetFigures figures;
   ProcessHost host(loaded.config_path, figures);
+  auto files = storage_files(loaded.options, *storage);
   asio::io_context io(1);
   node::Node node(std::move(loaded.options), seed, run_id, net::sample_clocks(), host);
   node.state().keyspace.set_return_to_system(return_to_system);
   // The wake-up is posted before there is a server only if nothing runs the loop yet.
   net::Server* loop = nullptr;
   std::unique_ptr<LogPort> log_port;
-  if (node.persists()) {
-    log_port = std::make_unique<LogPort>(std::move(*storage),
+  if (node.has_storage()) {
+    log_port = std::make_unique<LogPort>(std::move(files), std::move(*storage),
                                          [&] { asio::post(io, [&] { loop->on_storage(); }); });
   }
   std::optional<Peers> peers;
@@ -191,7 +204,7 @@ int serve(config::LoadOutcome loaded) {
       return 1;
     }
   }
-  if (!node.persists()) {
+  if (!node.has_storage()) {
     spdlog::warn(
         "data is kept in memory only: it is gone when this process ends (persistence.enabled is "
         "no)");

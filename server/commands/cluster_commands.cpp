@@ -215,6 +215,8 @@ void holdfast_status(CommandContext& ctx) {
             {"serving", view.is_master && view.is_serving && !server.persistence.loading},
             {"loading", server.persistence.loading},
             {"disk_error", server.persistence.disk_error},
+            {"persistence", server.persistence.enabled},
+            {"log_and_snapshot_memory_bytes", server.persistence.memory_bytes},
             {"term", view.term.value},
             {"generation", view.generation},
             {"claim", std::string(view.claim)},

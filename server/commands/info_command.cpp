@@ -139,6 +139,8 @@ void memory_section(Facts& facts) {
                "mem_total_replication_buffers", "mem_clients_slaves"});
   facts.add("mem_clients_normal", client_bytes);
   facts.zeros({"mem_cluster_links", "mem_aof_buffer"});
+  if (const std::uint64_t bytes = facts.server.persistence.memory_bytes; bytes > 0)
+    facts.add("mem_log_and_snapshots", bytes);
   facts.add("mem_allocator", "holdfast");
   facts.add("active_defrag_running", 0);
   facts.add("lazyfree_pending_objects", facts.server.keyspace.retired_count());
@@ -163,24 +165,26 @@ void loading_facts(Facts& facts) {
 
 void persistence_section(Facts& facts) {
   const PersistenceState& state = facts.server.persistence;
+  static const PersistenceState kNothingSaved;
+  const PersistenceState& saves = state.enabled ? state : kNothingSaved;
   const UnixMs saved =
-      state.last_snapshot_at != 0 ? state.last_snapshot_at : facts.server.started.unix_ms;
+      saves.last_snapshot_at != 0 ? saves.last_snapshot_at : facts.server.started.unix_ms;
   const bool log_fails = !state.disk_error.empty();
   facts.add("loading", state.loading ? 1 : 0);
   facts.zeros({"async_loading", "current_cow_peak", "current_cow_size", "current_cow_size_age"});
   facts.add("current_fork_perc", "0.00");
-  facts.add("current_save_keys_processed", state.snapshot_running ? state.snapshot_keys_done : 0);
-  facts.add("current_save_keys_total", state.snapshot_running ? state.snapshot_keys_total : 0);
+  facts.add("current_save_keys_processed", saves.snapshot_running ? saves.snapshot_keys_done : 0);
+  facts.add("current_save_keys_total", saves.snapshot_running ? saves.snapshot_keys_total : 0);
   facts.add("rdb_changes_since_last_save",
-            facts.server.journal.mutation_count() - state.mutations_at_last_snapshot);
-  facts.add("rdb_bgsave_in_progress", state.snapshot_running || state.snapshot_wanted ? 1 : 0);
+            facts.server.journal.mutation_count() - saves.mutations_at_last_snapshot);
+  facts.add("rdb_bgsave_in_progress", saves.snapshot_running || saves.snapshot_wanted ? 1 : 0);
   facts.add("rdb_last_save_time", saved / 1000);
-  facts.add("rdb_last_bgsave_status", state.last_snapshot_ok ? "ok" : "err");
+  facts.add("rdb_last_bgsave_status", saves.last_snapshot_ok ? "ok" : "err");
   facts.add("rdb_last_bgsave_time_sec",
-            state.last_snapshot_ms < 0 ? -1 : state.last_snapshot_ms / 1000);
+            saves.last_snapshot_ms < 0 ? -1 : saves.last_snapshot_ms / 1000);
   facts.add("rdb_current_bgsave_time_sec",
-            state.snapshot_running ? (facts.now.unix_ms - state.snapshot_since) / 1000 : -1);
-  facts.add("rdb_saves", state.snapshots);
+            saves.snapshot_running ? (facts.now.unix_ms - saves.snapshot_since) / 1000 : -1);
+  facts.add("rdb_saves", saves.snapshots);
   facts.add("rdb_last_cow_size", 0);
   facts.add("rdb_last_load_keys_expired", state.loaded_keys_expired);
   facts.add("rdb_last_load_keys_loaded", state.loaded_keys);

@@ -1,5 +1,9 @@
 // PersistenceState is what commands see of persistence, and what they ask of it. The node's
 // Persistence keeps it true; commands write only the fields under "asked".
+//
+// A member of a cluster whose persistence is off keeps a log and a snapshot in memory, for its
+// peers: then `enabled` is false, and what is said here of log and snapshots is not what a client
+// means by persistence.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +14,7 @@
 namespace holdfast::commands {
 
 struct PersistenceState {
-  bool enabled = false;
+  bool enabled = false;  // as the option says
 
   // Reading what a former life left. Until it ends there is no data to answer with.
   bool loading = false;
@@ -40,6 +44,7 @@ struct PersistenceState {
   std::uint64_t log_fsyncs = 0;
   std::uint64_t log_fsync_us_max = 0;
   std::uint64_t log_index_committed = 0;
+  std::uint64_t memory_bytes = 0;  // that log and snapshots take; 0: they are on a disk
 
   // --- asked by commands
   bool snapshot_wanted = false;

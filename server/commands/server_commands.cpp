@@ -99,7 +99,7 @@ void bgsave(CommandContext& ctx) {
 
 void lastsave(CommandContext& ctx) {
   const ServerState& server = ctx.server();
-  const UnixMs saved = server.persistence.last_snapshot_at;
+  const UnixMs saved = server.persistence.enabled ? server.persistence.last_snapshot_at : 0;
   ctx.reply().integer((saved != 0 ? saved : server.started.unix_ms) / 1000);
 }
 

@@ -404,7 +404,7 @@ bool Node::background(const TimePoint& sampled, std::size_t units, bool storage_
 }
 
 std::vector<log::Request> Node::end_turn(const TimePoint& sampled) {
-  if (!persists()) return {};
+  if (!has_storage()) return {};
   const TimePoint now = command_time(sampled);
   if (stopping_) return std::exchange(last_requests_, {});
   persistence_.seal(now);
@@ -426,7 +426,7 @@ void Node::on_storage(log::StorageEvents events, const log::StorageFigures& figu
 }
 
 void Node::stop(const TimePoint& now) {
-  if (std::exchange(stopping_, true) || !persists()) return;
+  if (std::exchange(stopping_, true) || !has_storage()) return;
   persistence_.stop(command_time(now));
   last_requests_ = persistence_.take_requests();
 }

@@ -69,11 +69,12 @@ class Node {
   // there is more to do at once, call again soon.
   // `storage_pressed`: storage has much to write already.
   bool background(const TimePoint& sampled, std::size_t units, bool storage_pressed = false);
-  // What storage is to do, in order. Without persistence: nothing, ever.
+  // What storage is to do, in order. A node without: nothing, ever.
   std::vector<log::Request> end_turn(const TimePoint& sampled);
   void on_storage(log::StorageEvents events, const log::StorageFigures& figures,
                   const TimePoint& sampled);
-  bool persists() const { return state_.persistence.enabled; }
+  // False only on a lone node whose persistence is off; a member then has one in memory.
+  bool has_storage() const { return persistence_.has_storage(); }
   // Nothing is carried out any more; the next end_turn asks storage to end.
   void stop(const TimePoint& now);
 
@@ -96,7 +97,7 @@ class Node {
   bool begin_farewell(const TimePoint& now, std::int64_t bound_ms);
   bool has_handed_over() const { return replication_ == nullptr || !replication_->is_primary(); }
 
-  bool storage_stopped() const { return !persists() || persistence_.stopped(); }
+  bool storage_stopped() const { return !has_storage() || persistence_.stopped(); }
   // The earliest command time at which `background` may have something new to do.
   UnixMs next_due() const;
   // INT64_MAX: nothing is paused.

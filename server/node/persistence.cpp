@@ -19,6 +19,8 @@ constexpr std::size_t kSpentPerUnit = 16;
 constexpr MonoUs kRetrySnapshotUs = 5'000'000;
 // Of the log's end, kept at hand at the start for peers that are a little behind.
 constexpr std::size_t kTailBytesMax = std::size_t{8} << 20;
+// A log in memory may grow by half of what the data takes, and by so much whatever that is.
+constexpr std::uint64_t kMemoryLogBytesMin = std::uint64_t{32} << 20;
 
 log::FsyncMode mode_of(config::LogFsync fsync) {
   switch (fsync) {
@@ -37,13 +39,14 @@ log::FsyncMode mode_of(config::LogFsync fsync) {
 Persistence::Persistence(commands::ServerState& state, Replication* replication)
     : state_(state),
       replication_(replication),
+      has_storage_(replication != nullptr || state.options.persistence.enabled),
       mode_(mode_of(state.options.persistence.log_fsync)),
       snapshot_ended_us_(state.started.mono_us) {
   commands::PersistenceState& shown = state_.persistence;
   shown.enabled = state_.options.persistence.enabled;
-  shown.loading = shown.enabled;
+  shown.loading = has_storage_;
   shown.loading_since = state_.started.unix_ms;
-  state_.journal.set_recording(shown.enabled);
+  state_.journal.set_recording(has_storage_);
 }
 
 void Persistence::seal(const TimePoint& now) {
@@ -82,6 +85,7 @@ std::vector<log::Request> Persistence::take_requests() {
   return requests;
 }
 
+// (Files in memory have nothing to sync.)
 void Persistence::options_changed() {
   const log::FsyncMode wanted = mode_of(state_.options.persistence.log_fsync);
   if (wanted == mode_ || !state_.persistence.enabled || state_.persistence.loading) return;
@@ -122,6 +126,7 @@ void Persistence::show(const log::StorageFigures& figures) {
   shown.log_synced_index = figures.synced_index;
   shown.log_fsyncs = figures.fsyncs;
   shown.log_fsync_us_max = figures.fsync_us_max;
+  shown.memory_bytes = figures.memory_bytes;
 }
 
 // --- loading
@@ -159,6 +164,7 @@ void Persistence::on(log::Recovered event, const TimePoint& now, Outcome& outcom
   loader_.emplace(state_.keyspace);
   state_.keyspace.begin_entry(LogIndex{0}, static_cast<std::uint32_t>(now.unix_ms / 1000));
   ask_for_blocks();
+  if (!state_.persistence.enabled) return;
   outcome.log.push_back({event.is_new ? "data folder is empty: starting without data"
                                       : fmt::format("loading snapshot={} last_index={} bytes={}",
                                                     event.snapshot_index.value,
@@ -347,20 +353,29 @@ void Persistence::stop(const TimePoint& now) {
 
 // --- snapshots
 
+bool Persistence::log_is_long() const {
+  std::uint64_t bytes_max = state_.options.persistence.snapshot_log_bytes;
+  if (!state_.persistence.enabled) {
+    const std::uint64_t bearable =
+        std::max<std::uint64_t>(kMemoryLogBytesMin, state_.keyspace.used_bytes() / 2);
+    bytes_max = bytes_max == 0 ? bearable : std::min(bytes_max, bearable);
+  }
+  return bytes_max > 0 && log_bytes_since_snapshot_ >= bytes_max;
+}
+
 bool Persistence::snapshot_is_due(const TimePoint& now) const {
   const commands::PersistenceState& shown = state_.persistence;
   if (!shown.disk_error.empty()) return false;
   if (shown.snapshot_wanted) return true;
   if (now.mono_us < snapshot_not_before_us_) return false;
-  const config::PersistenceOptions& options = state_.options.persistence;
   // A member's log may have grown by what is not committed yet: a snapshot would say nothing new.
-  if (options.snapshot_log_bytes > 0 && log_bytes_since_snapshot_ >= options.snapshot_log_bytes &&
-      state_.journal.last_index() > newest_snapshot_)
-    return true;
+  if (log_is_long() && state_.journal.last_index() > newest_snapshot_) return true;
+  if (!shown.enabled) return false;  // it is no backup
+  const config::SnapshotSchedule& schedule = state_.options.persistence.snapshot_schedule;
   const std::uint64_t changes = state_.journal.mutation_count() - shown.mutations_at_last_snapshot;
   if (changes == 0) return false;
   const MonoUs passed_us = now.mono_us - snapshot_ended_us_;
-  return std::any_of(options.snapshot_schedule.rules.begin(), options.snapshot_schedule.rules.end(),
+  return std::any_of(schedule.rules.begin(), schedule.rules.end(),
                      [&](const config::SnapshotSchedule::Rule& rule) {
                        return passed_us >= rule.seconds * 1'000'000 &&
                               changes >= static_cast<std::uint64_t>(rule.changes);
@@ -440,9 +455,9 @@ void Persistence::on(log::SnapshotDone event, const TimePoint& now, Outcome& out
   phase_ = Phase::kNone;
   newest_snapshot_ = event.index;
   outcome.snapshot_ended = true;
-  outcome.log.push_back(
-      {fmt::format("snapshot saved index={} records={} bytes={} ms={}", event.index.value,
-                   event.records, event.file_bytes, shown.last_snapshot_ms)});
+  outcome.log.push_back({fmt::format("snapshot {} index={} records={} bytes={} ms={}",
+                                     shown.enabled ? "saved" : "kept in memory", event.index.value,
+                                     event.records, event.file_bytes, shown.last_snapshot_ms)});
   if (replication_ != nullptr) replication_->on_log_trimmed(event.first_log_index, {now.mono_us});
 }
 
@@ -459,7 +474,7 @@ void Persistence::on(log::SnapshotFailed event, const TimePoint& now, Outcome& o
 }
 
 bool Persistence::slice(const TimePoint& now, std::size_t units, bool pressed, Outcome& outcome) {
-  if (!state_.persistence.enabled) return false;
+  if (!has_storage_) return false;
   if (state_.persistence.loading) return load_slice(now, units, outcome);
   return snapshot_slice(now, units, pressed);
 }

@@ -3,10 +3,13 @@
 // while the disk does.
 //
 // It is a function of events: requests go to storage by `take_requests`, events come back by
-// `on_events`. On a lone node an entry is committed when it is persisted. With persistence off
-// there is no storage, and everything is committed at once. A member of a cluster leaves entries
-// and commitment to its Replication, and does not apply the log at the start: nobody knows yet how
-// much of it is committed.
+// `on_events`. On a lone node an entry is committed when it is persisted. A member of a cluster
+// leaves entries and commitment to its Replication, and does not apply the log at the start: nobody
+// knows yet how much of it is committed.
+//
+// With persistence off a lone node has no storage, and everything is committed at once. A member
+// has one all the same, over files in memory: its peers are fed from the log, and it may have to
+// reload. Nobody is shown that, and snapshots are taken only to bound the log, or for a peer.
 //
 // Order that the caller keeps: `seal` at the end of each turn, then `take_requests`. Not
 // thread-safe.
@@ -39,8 +42,9 @@ class Persistence {
   // Everything up to here may be shown to clients.
   LogIndex committed() const {
     if (replication_ != nullptr && replication_->has_begun()) return replication_->commit_index();
-    return state_.persistence.enabled ? committed_ : state_.journal.last_index();
+    return has_storage_ ? committed_ : state_.journal.last_index();
   }
+  bool has_storage() const { return has_storage_; }
 
   // The open turn's entries become one append. REQUIRES: no entry is open.
   void seal(const TimePoint& now);
@@ -80,6 +84,7 @@ class Persistence {
   void ask_for_blocks();
   bool load_slice(const TimePoint& now, std::size_t units, Outcome& outcome);
   bool snapshot_is_due(const TimePoint& now) const;
+  bool log_is_long() const;
   void begin_snapshot(const TimePoint& now);
   bool snapshot_slice(const TimePoint& now, std::size_t units, bool pressed);
   void abandon_snapshot();
@@ -109,6 +114,7 @@ class Persistence {
 
   commands::ServerState& state_;
   Replication* const replication_;
+  const bool has_storage_;
   std::vector<log::Request> appends_;
   std::vector<log::Request> others_;
   log::WriteNumber last_write_ = 0;

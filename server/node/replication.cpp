@@ -258,6 +258,9 @@ void Replication::do_writes() {
       requests_.emplace_back(log::TruncateRequest{++last_write_, write.truncate_from});
     if (!write.entries.empty()) {
       for (const log::Entry& entry : write.entries) log_bytes_ += entry.payload.size();
+      // In memory the records' heads count too: entries of a session's life are short.
+      if (!state_.persistence.enabled)
+        log_bytes_ += write.entries.size() * (log::kFrameBytes + log::kEntryHeadBytes);
       requests_.emplace_back(log::AppendRequest{++last_write_, std::move(write.entries)});
     }
     writes_.emplace_back(last_write_, write.write);

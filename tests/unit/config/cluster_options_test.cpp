@@ -33,6 +33,25 @@ TEST_CASE("without nodes a server is alone, and needs nothing of a cluster", "[c
       std::string::npos);
 }
 
+TEST_CASE("a member may keep nothing on disk, and is told what that means", "[cluster]") {
+  Loading loading;
+  const auto of = [&](std::vector<std::string> words) {
+    words.insert(words.end(), {"--cluster-node", "ben"});
+    const auto outcome = loading.load(words, {nodes_variable()});
+    REQUIRE(outcome);
+    return warnings(outcome->options);
+  };
+  CHECK(of({}).empty());
+  const auto both = of({"--appendonly", "no"});
+  REQUIRE(both.size() == 2);
+  CHECK(both[0].find("in memory only (persistence.enabled is no)") != std::string::npos);
+  CHECK(both[1].find("cluster.bootstrap is no") != std::string::npos);
+  CHECK(of({"--appendonly", "no", "--cluster-bootstrap", "yes"}).size() == 1);
+  const auto alone = loading.load({"--appendonly", "no"});
+  REQUIRE(alone);
+  CHECK(warnings(alone->options).empty());  // what it is told depends on no other member
+}
+
 TEST_CASE("the members can be listed in the file, as mappings or words, and in one variable",
           "[cluster]") {
   Loading loading;

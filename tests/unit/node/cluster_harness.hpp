@@ -1,5 +1,6 @@
 // ClusterHarness is a cluster of whole nodes in one thread: real nodes, real storage over simulated
 // disks, and a network that delivers at once over the links that are up. The test moves the clock.
+// With persistence off, of all or of some, storage lies in memory that begins empty at each start.
 #pragma once
 
 #include <deque>
@@ -9,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "replication/log/memory_file_system.hpp"
 #include "replication/log/storage.hpp"
 #include "server/node/node.hpp"
 #include "tests/support/sim_disk.hpp"
@@ -24,7 +26,11 @@ class ClusterHarness {
       base_.cluster.nodes.list.push_back({name_of(i), "127.0.0.1", port, port + 100, ""});
     }
     base_.cluster.bootstrap = true;
-    for (std::size_t i = 0; i < count; ++i) members_.push_back(std::make_unique<Member>(i));
+    for (std::size_t i = 0; i < count; ++i) {
+      members_.push_back(std::make_unique<Member>(i));
+      members_[i]->in_memory = !base_.persistence.enabled;
+    }
+    base_.persistence.enabled = true;
     links_.assign(count * count, true);
     for (std::size_t i = 0; i < count; ++i) start(i);
   }
@@ -36,10 +42,15 @@ class ClusterHarness {
     if (is_empty) member.disk = std::make_unique<sim::SimDisk>(i + 100);
     config::Options options = base_;
     options.cluster.node = name_of(i);
+    if (member.in_memory) options.persistence.enabled = false;
     log::StorageOptions storage;
     storage.folder = "/data";
     storage.boot_id = member.boot_id;
     storage.segment_bytes_max = 4000;
+    if (member.in_memory) {
+      storage.snapshots_kept = 1;
+      storage.segment_bytes_max = 1'000'000;  // whole chunks of memory
+    }
     storage.next_salt = [random = Random(++salts_)]() mutable {
       log::Salt salt;
       for (std::uint8_t& byte : salt) byte = static_cast<std::uint8_t>(random.next());
@@ -47,7 +58,7 @@ class ClusterHarness {
     };
     member.node = std::make_unique<Node>(std::move(options), ++salts_, std::string(40, 'a'),
                                          now_at(i), host_);
-    member.storage = std::make_unique<log::Storage>(*member.disk, std::move(storage));
+    member.storage = std::make_unique<log::Storage>(files_of(i), std::move(storage));
     member.client =
         &member.node->connect({"127.0.0.1:50000", "127.0.0.1:6379", 8, false}, now_at(i));
     log::StorageEvents events;
@@ -83,6 +94,8 @@ class ClusterHarness {
   void swap_disks(std::size_t i, std::size_t other) {
     std::swap(members_[i]->disk, members_[other]->disk);
   }
+  // From the next start on.
+  void set_in_memory(std::size_t i, bool in_memory) { members_[i]->in_memory = in_memory; }
   // Its process stands still; what is sent to it waits, and comes at once when it goes on.
   void pause(std::size_t i) { members_[i]->is_paused = true; }
   void resume(std::size_t i) {
@@ -185,6 +198,8 @@ class ClusterHarness {
   struct Member {
     explicit Member(std::size_t i) : disk(std::make_unique<sim::SimDisk>(i + 1)) {}
     std::unique_ptr<sim::SimDisk> disk;
+    bool in_memory = false;
+    std::unique_ptr<log::MemoryFileSystem> memory;  // of the present life
     std::unique_ptr<Node> node;
     std::unique_ptr<log::Storage> storage;
     client::Client* client = nullptr;
@@ -194,6 +209,12 @@ class ClusterHarness {
     bool is_without_background = false;
     std::deque<std::pair<std::size_t, wire::Message>> waiting;
   };
+  log::FileSystem& files_of(std::size_t i) {
+    Member& member = *members_[i];
+    if (!member.in_memory) return *member.disk;
+    member.memory = std::make_unique<log::MemoryFileSystem>();
+    return *member.memory;
+  }
   bool runs(std::size_t i) const { return is_up(i) && !members_[i]->is_paused; }
 
   core::MonoTime mono() const { return {now.mono_us}; }
