@@ -32,6 +32,8 @@ void Faults::begin() {
   every(plan_.pause_us, &Faults::pause);
   every(plan_.busy_us, &Faults::busy);
   every(plan_.hand_over_us, &Faults::hand_over);
+  every(plan_.farewell_us, &Faults::farewell);
+  every(plan_.fsync_us, &Faults::fsync);
   every(plan_.disk_us, &Faults::disk);
   every(plan_.clock_us, &Faults::clock);
   every(plan_.wall_clock_us, &Faults::wall_clock);
@@ -202,6 +204,17 @@ void Faults::hand_over() {
     timeline_.after(below(20'000), [this] {
       if (!ended_) target_.abort_hand_over();
     });
+}
+
+// It goes when it is ready to, and a service manager starts it again.
+void Faults::farewell() {
+  const std::size_t number = victim();
+  if (target_.machine(number).is_up()) target_.say_farewell(number);
+}
+
+void Faults::fsync() {
+  const std::size_t number = victim();
+  if (target_.machine(number).is_up()) target_.change_fsync(number);
 }
 
 void Faults::disk() {

@@ -23,6 +23,8 @@ struct FaultPlan {
   std::int64_t pause_us_max = 1'000'000;
   std::int64_t busy_us = 0;
   std::int64_t hand_over_us = 0;
+  std::int64_t farewell_us = 0;  // a process is ended as planned
+  std::int64_t fsync_us = 0;     // a member is told to sync otherwise
   std::int64_t disk_us = 0;
   std::int64_t clock_us = 0;
   std::int64_t wall_clock_us = 0;  // somebody sets one
@@ -51,6 +53,8 @@ class FaultTarget {
   virtual void allow_any_loss() = 0;
   virtual void hand_over(std::size_t target, std::int64_t timeout_us) = 0;
   virtual void abort_hand_over() = 0;
+  virtual void say_farewell(std::size_t number) = 0;
+  virtual void change_fsync(std::size_t number) = 0;
   virtual void fail_disk(std::size_t number, bool failed) = 0;
   virtual void set_wall_clock(std::size_t number, std::int64_t drift_ppm) = 0;
   // Where the work is: faults like to hit it.
@@ -82,6 +86,8 @@ class Faults {
   void pause();
   void busy();
   void hand_over();
+  void farewell();
+  void fsync();
   void disk();
   void clock();
   void wall_clock();

@@ -109,6 +109,7 @@ std::size_t History::first_allowed(const Versions& versions, LogIndex shown) {
 
 void History::on_written(const std::string& key, const std::string& value, Asked& asked) {
   checker_.note_acknowledged();
+  if (!is_promised_) return;
   const bool was_lost = is_void(asked);
   settle(asked);
   const Versions& versions = versions_[key];
@@ -122,6 +123,7 @@ void History::on_written(const std::string& key, const std::string& value, Asked
 
 void History::on_deleted(const std::string& key, LogIndex index, Asked& asked) {
   checker_.note_acknowledged();
+  if (!is_promised_) return;
   const bool was_lost = is_void(asked);
   settle(asked);
   const Versions& versions = versions_[key];
@@ -134,12 +136,14 @@ void History::on_deleted(const std::string& key, LogIndex index, Asked& asked) {
 
 void History::on_flushed(LogIndex index) {
   checker_.note_acknowledged();
+  if (!is_promised_) return;
   if (index > checker_.committed_last()) return;  // lost since
   for (const auto& [key, versions] : versions_) shown_[key] = std::max(shown_[key], index);
 }
 
 void History::on_value(const std::string& key, const std::string& value, Asked& asked) {
   checker_.note_read();
+  if (!is_promised_) return;
   const bool was_lost = is_void(asked);
   settle(asked);
   const Versions& versions = versions_[key];
@@ -162,6 +166,7 @@ void History::on_value(const std::string& key, const std::string& value, Asked& 
 
 void History::on_absent(const std::string& key, Asked& asked) {
   checker_.note_read();
+  if (!is_promised_) return;
   const bool was_lost = is_void(asked);
   settle(asked);
   const Versions& versions = versions_[key];

@@ -26,7 +26,9 @@ namespace holdfast::sim {
 
 class History {
  public:
-  explicit History(Checker& checker) : checker_(checker) {}
+  // Without promises nothing is said of what clients are shown, only of the log and of what was
+  // refused: with acks: async, writes that were acknowledged or seen may be lost.
+  History(Checker& checker, bool is_promised) : checker_(checker), is_promised_(is_promised) {}
 
   // The next entry that is committed.
   void on_committed(const log::Entry& entry);
@@ -79,6 +81,7 @@ class History {
   void show(const std::string& key, LogIndex index, Asked& asked);
 
   Checker& checker_;
+  bool is_promised_;
   std::map<std::string, Versions> versions_;
   std::map<std::string, LogIndex> shown_;
   std::set<std::pair<std::string, std::string>> refused_;

@@ -1,6 +1,7 @@
 // The simulator's command line.
 //
 //   sim --seeds A..B [--members N]           runs them all; prints and stops at the first failure
+//   sim ... --kind NAME                      only worlds of this kind (world_plan.hpp)
 //   sim ... --registers                      replicas with a register each, not whole nodes
 //   sim --seed N [--trace] [--members N]     runs one; --trace tells its story
 //   sim_bugs --hunt N [--from A]             each planted fault must be found by seed N
@@ -11,6 +12,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -22,6 +24,8 @@ namespace {
 using holdfast::sim::RunResult;
 using holdfast::sim::Scenario;
 using holdfast::sim::World;
+using holdfast::sim::kWorldKindNames;
+using holdfast::sim::WorldKind;
 
 struct Arguments {
   std::uint64_t first = 1;
@@ -31,8 +35,16 @@ struct Arguments {
   bool trace = false;
   bool keep_going = false;
   bool registers = false;
+  std::optional<WorldKind> kind;
   std::string bug;
 };
+
+std::optional<WorldKind> kind_of(const std::string& name) {
+  for (std::size_t i = 0; i < kWorldKindNames.size(); ++i)
+    if (name == kWorldKindNames[i]) return static_cast<WorldKind>(i);
+  std::fprintf(stderr, "sim: there is no kind '%s'\n", name.c_str());
+  std::exit(2);
+}
 
 #ifdef HOLDFAST_SIM_BUGS
 using holdfast::Bug;
@@ -82,6 +94,7 @@ RunResult run_one(const Arguments& arguments, std::uint64_t seed) {
   Scenario scenario;
   scenario.seed = seed;
   scenario.members = arguments.members;
+  scenario.kind = arguments.kind;
   scenario.trace = arguments.trace;
   if (arguments.registers) scenario.inhabitants = holdfast::sim::Inhabitants::kRegisters;
 #ifdef HOLDFAST_SIM_BUGS
@@ -168,6 +181,8 @@ int main(int argc, char** argv) {
       arguments.members = std::strtoull(value().c_str(), nullptr, 10);
     } else if (option == "--registers") {
       arguments.registers = true;
+    } else if (option == "--kind") {
+      arguments.kind = kind_of(value());
     } else if (option == "--trace") {
       arguments.trace = true;
     } else if (option == "--keep-going") {

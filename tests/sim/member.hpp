@@ -53,6 +53,9 @@ class Member {
   virtual void check_state() = 0;
   virtual void hand_over(std::size_t target, std::int64_t timeout_us) = 0;
   virtual void abort_hand_over() = 0;
+  // A planned end of the process, which is started again. Whole nodes only, as the next.
+  virtual void say_farewell() {}
+  virtual void change_fsync() {}
   // By what lies on its disks: could it be elected without this entry, and by whom? Null: no
   // election is judged by this kind of member's disks.
   virtual const struct LogOnDisk* log_on_disk() const { return nullptr; }

@@ -1,6 +1,9 @@
 #include "tests/sim/node_member.hpp"
 
 #include <fmt/format.h>
+#include <algorithm>
+#include <array>
+#include <string_view>
 #include <utility>
 
 namespace holdfast::sim {
@@ -14,6 +17,19 @@ constexpr std::uint32_t kAlways = 1'000'000;
 constexpr std::uint32_t kShortWrites = 5'000;
 // A process that cannot go on is started again, as a service manager does.
 constexpr std::int64_t kRestartUs = 100'000;
+constexpr std::array kFsyncNames{"always", "everysec", "no"};
+
+log::FsyncMode mode_of(config::LogFsync fsync) {
+  switch (fsync) {
+    case config::LogFsync::kAlways:
+      return log::FsyncMode::kAlways;
+    case config::LogFsync::kEverySecond:
+      return log::FsyncMode::kEverySecond;
+    case config::LogFsync::kNo:
+      break;
+  }
+  return log::FsyncMode::kNo;
+}
 
 }  // namespace
 
@@ -43,8 +59,8 @@ config::Options NodeMember::options() const {
   options.cluster.recovery_wait_ms = plan_.config.recovery_wait.us / 1000;
   options.cluster.reads =
       plan_.read_mode == core::ReadMode::kQuorum ? config::Reads::kQuorum : config::Reads::kLease;
-  options.persistence.log_fsync =
-      plan_.fsync_always ? config::LogFsync::kAlways : config::LogFsync::kEverySecond;
+  if (plan_.kind == WorldKind::kAsyncAcks) options.cluster.acks = config::Acks::kAsync;
+  options.persistence.log_fsync = fsync_;
   options.persistence.snapshot_log_bytes = plan_.snapshot_every * kSnapshotLogBytes;
   return options;
 }
@@ -55,7 +71,8 @@ log::StorageOptions NodeMember::storage_options() {
   storage.boot_id = fmt::format("boot {}", boot_);
   storage.segment_bytes_max = kSegmentBytes;
   storage.snapshots_kept = 2;
-  storage.fsync_mode = plan_.fsync_always ? log::FsyncMode::kAlways : log::FsyncMode::kEverySecond;
+  storage.fsync_mode = mode_of(fsync_);
+  storage.keys = log::KeyRing(keys_);
   storage.next_salt = [random = Random(random_.next())]() mutable {
     log::Salt salt;
     for (std::uint8_t& byte : salt) byte = static_cast<std::uint8_t>(random.next());
@@ -67,10 +84,44 @@ log::StorageOptions NodeMember::storage_options() {
 void NodeMember::start() {
   if (around_.trace) around_.trace(number(), "restarts");
   is_disk_failed_ = has_disk_failed_ = false;
+  fsync_ = draw_fsync();
+  if (plan_.kind == WorldKind::kKeyChanges) change_keys();
   disk_->set_weather({.short_write = kShortWrites});
   around_.machine.start(std::make_unique<NodeProcess>(
       around_, *disk_, storage_options(), plan_.log_timing, options(), plan_.config, random_.next(),
       [this](const std::string& cause) { end(cause); }));
+}
+
+config::LogFsync NodeMember::draw_fsync() {
+  if (plan_.kind == WorldKind::kFsyncChanges)
+    return static_cast<config::LogFsync>(random_.below(kFsyncNames.size()));
+  return plan_.fsync_always ? config::LogFsync::kAlways : config::LogFsync::kEverySecond;
+}
+
+// As the README says: a new one goes on top, and an old one goes when no file needs it any more.
+void NodeMember::change_keys() {
+  std::erase_if(keys_, [&](const log::MasterKey& key) {
+    if (key == keys_.front()) return false;
+    const log::KeyId id = log::key_id(key);
+    const std::string_view name(reinterpret_cast<const char*>(id.data()), id.size());
+    const std::vector<std::string> paths = disk_->paths();
+    return std::none_of(paths.begin(), paths.end(), [&](const std::string& path) {
+      return disk_->content(path).find(name) != std::string::npos;
+    });
+  });
+  if (random_.below(2) == 0) return;
+  log::MasterKey key;
+  for (std::uint8_t& byte : key) byte = static_cast<std::uint8_t>(random_.next());
+  keys_.insert(keys_.begin(), key);
+  if (around_.trace) around_.trace(number(), fmt::format("has {} keys", keys_.size()));
+}
+
+void NodeMember::change_fsync() {
+  const std::string mode(kFsyncNames[random_.below(kFsyncNames.size())]);
+  if (around_.trace) around_.trace(number(), "appendfsync " + mode);
+  post([mode](NodeProcess& process, const TimePoint& now) {
+    process.command({"CONFIG", "SET", "appendfsync", mode}, now);
+  });
 }
 
 const log::DurableRecord* NodeMember::record() const {
@@ -86,7 +137,8 @@ void NodeMember::remember_record() {
 // From within the process: it ends when it has returned.
 void NodeMember::end(const std::string& cause) {
   if (around_.trace) around_.trace(number(), "ends: " + cause);
-  if (!disk_->is_dead() && !has_disk_failed_)
+  const bool is_planned = cause == NodeProcess::kEndedAsPlanned;
+  if (!disk_->is_dead() && !has_disk_failed_ && !is_planned)
     return around_.checker.fail(fmt::format("node {} cannot go on: {}", number() + 1, cause));
   around_.timeline.after(0, [this, life = life()] {
     if (life != around_.machine.life()) return;
@@ -140,6 +192,11 @@ void NodeMember::hand_over(std::size_t target, std::int64_t timeout_us) {
   post([to, port, timeout](NodeProcess& process, const TimePoint& now) {
     process.command({"FAILOVER", "TO", to, port, "TIMEOUT", timeout}, now);
   });
+}
+
+void NodeMember::say_farewell() {
+  if (around_.trace) around_.trace(number(), "is to end");
+  post([](NodeProcess& process, const TimePoint& now) { process.say_farewell(now); });
 }
 
 void NodeMember::abort_hand_over() {

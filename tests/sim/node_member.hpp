@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "tests/sim/node_process.hpp"
 #include "tests/sim/world_plan.hpp"
@@ -41,6 +42,8 @@ class NodeMember final : public Member {
   void check_state() override { process()->check_data(); }
   void hand_over(std::size_t target, std::int64_t timeout_us) override;
   void abort_hand_over() override;
+  void say_farewell() override;
+  void change_fsync() override;
 
  private:
   config::Options options() const;
@@ -50,6 +53,8 @@ class NodeMember final : public Member {
   void end(const std::string& cause);
   void die(bool says_goodbye);
   void renew_disk();
+  config::LogFsync draw_fsync();
+  void change_keys();
 
   Surroundings around_;
   const WorldPlan& plan_;
@@ -58,6 +63,8 @@ class NodeMember final : public Member {
   std::optional<log::DurableRecord> record_;  // of the life before, as far as it is known
   bool is_disk_failed_ = false;
   bool has_disk_failed_ = false;  // in this life
+  config::LogFsync fsync_ = config::LogFsync::kEverySecond;  // at its start
+  std::vector<log::MasterKey> keys_;                         // the first one writes
   std::uint64_t boot_ = 1;
 };
 

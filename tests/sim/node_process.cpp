@@ -14,6 +14,9 @@ namespace holdfast::sim {
 namespace {
 
 constexpr std::size_t kBackgroundUnits = 64;
+// As in server/net.
+constexpr MonoUs kFarewellUs = 2'000'000;
+constexpr MonoUs kStorageGraceUs = 10'000'000;
 
 NodeId id_of(std::size_t machine) {
   return {machine + 1};
@@ -131,7 +134,11 @@ void NodeProcess::end_turn() {
   std::vector<log::Request> requests = node_.end_turn(around_.machine.now());
   note_requests(requests);
   storage_.post(std::move(requests));
-  if (replica() != nullptr) watch_.look_at(*replica());
+  if (replica() == nullptr) return;
+  // Nothing is asked of storage behind its stop: a peer's snapshot that is whole only then is never
+  // installed.
+  if (is_stopping_ && replica()->commit_index() > watch_.last_index()) return;
+  watch_.look_at(*replica());
 }
 
 // --- clients
@@ -153,7 +160,7 @@ void NodeProcess::close(ClientId id) {
 
 void NodeProcess::request(ClientId id, std::string_view bytes, const TimePoint& now) {
   const auto found = sessions_.find(id.value);
-  if (found == sessions_.end()) return;
+  if (found == sessions_.end() || is_stopping_) return;
   found->second.input += bytes;
   if (!found->second.is_held) run(found->second, now);
 }
@@ -171,6 +178,7 @@ void NodeProcess::command(const std::vector<std::string>& words, const TimePoint
 }
 
 void NodeProcess::run(Session& session, const TimePoint& now) {
+  if (is_stopping_) return;
   client::Client& client = *session.client;
   for (;;) {
     const LogIndex before = client.last_write;
@@ -215,6 +223,26 @@ void NodeProcess::take_effects() {
 
 // --- the turn
 
+void NodeProcess::say_farewell(const TimePoint& now) {
+  if (is_stopping_ || leaves_until_ != 0) return;
+  leaves_until_ = now.mono_us;
+  if (node_.begin_farewell(now, kFarewellUs / 1000)) leaves_until_ += kFarewellUs;
+}
+
+void NodeProcess::go_on_leaving(const TimePoint& now) {
+  if (leaves_until_ != 0 && (node_.has_handed_over() || now.mono_us >= leaves_until_)) {
+    leaves_until_ = 0;
+    is_stopping_ = true;
+    stopping_until_ = now.mono_us + kStorageGraceUs;
+    node_.stop(now);
+    end_turn();
+  }
+  if (is_stopping_ && (node_.storage_stopped() || now.mono_us >= stopping_until_))
+    return end(std::string(kEndedAsPlanned));
+  // Or when storage says something.
+  due_ = {is_stopping_ ? stopping_until_ : std::min(due_.us, leaves_until_)};
+}
+
 void NodeProcess::on_turn_end(const TimePoint& now) {
   if (is_ended_) return;
   if (now.mono_us >= node_.next_tick()) node_.tick(now);
@@ -244,6 +272,7 @@ void NodeProcess::on_turn_end(const TimePoint& now) {
   const UnixMs due = std::min(node_.next_due(), command_time.unix_ms + 1'000);
   due_ = {std::min(node_.next_tick(), now.mono_us + (due * 1000 - command_time.unix_us))};
   if (more) due_ = {now.mono_us};
+  if (leaves_until_ != 0 || is_stopping_) go_on_leaving(now);
 }
 
 // --- data

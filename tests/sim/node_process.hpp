@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/node/node.hpp"
@@ -37,6 +38,10 @@ class NodeProcess final : public Process {
   // Nobody waits for the reply.
   void command(const std::vector<std::string>& words, const TimePoint& now);
 
+  // It ends when it has handed over and its storage has stopped, with this as the cause.
+  static constexpr std::string_view kEndedAsPlanned = "as planned";
+  void say_farewell(const TimePoint& now);
+
   const core::Replica* replica() const { return node_.replica(); }
   LogIndex applied() { return node_.state().journal.last_index(); }
   StorageThread& storage() { return storage_; }
@@ -66,6 +71,7 @@ class NodeProcess final : public Process {
   void end_turn();
   void run(Session& session, const TimePoint& now);
   void flush(Session& session);
+  void go_on_leaving(const TimePoint& now);
   void take_effects();
   void check_said(const wire::Message& message);
   void end(std::string cause);
@@ -80,7 +86,10 @@ class NodeProcess final : public Process {
   std::function<void(std::string cause)> on_end_;
   std::map<std::uint64_t, Session> sessions_;
   client::Client* operator_ = nullptr;
-  bool is_ended_ = false;  // it cannot go on, and is about to be killed
+  MonoUs leaves_until_ = 0;    // a hand-over goes before the end; 0: none
+  bool is_stopping_ = false;   // nothing new is done
+  MonoUs stopping_until_ = 0;  // or it ends as it is
+  bool is_ended_ = false;      // it cannot go on, and is about to be killed
   core::MonoTime due_;
   LogIndex checked_;  // the data of which index was
   Term checked_term_;

@@ -78,7 +78,7 @@ void World::build_registers() {
 }
 
 void World::build_nodes() {
-  history_ = std::make_unique<History>(checker_);
+  history_ = std::make_unique<History>(checker_, plan_.kind != WorldKind::kAsyncAcks);
   events_.on_committed = [this](const log::Entry& entry, bool) { history_->on_committed(entry); };
   events_.on_loss = [this](LogIndex kept) { history_->on_loss(kept); };
   std::vector<NodeMember*> members;

@@ -46,6 +46,8 @@ class World final : public FaultTarget {
   void allow_any_loss() override { any_loss_ = true; }
   void hand_over(std::size_t target, std::int64_t timeout_us) override;
   void abort_hand_over() override;
+  void say_farewell(std::size_t number) override { member(number).say_farewell(); }
+  void change_fsync(std::size_t number) override { member(number).change_fsync(); }
   void fail_disk(std::size_t number, bool failed) override;
   void set_wall_clock(std::size_t number, std::int64_t drift_ppm) override;
   std::size_t primary_or_any() override;

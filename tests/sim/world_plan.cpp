@@ -2,6 +2,38 @@
 
 namespace holdfast::sim {
 
+namespace {
+
+// One seed in so many makes a world of each special kind.
+constexpr std::uint64_t kOneKindIn = 16;
+
+// Drawn apart, so that a seed's world is otherwise what it was without its kind.
+void make_special(const Scenario& scenario, WorldPlan& plan) {
+  Random random(~scenario.seed);
+  const std::uint64_t drawn = 1 + random.below(kOneKindIn);
+  plan.kind = scenario.kind ? *scenario.kind
+              : drawn < kWorldKindNames.size() ? static_cast<WorldKind>(drawn) : WorldKind::kPlain;
+  const auto between = [&](std::uint64_t least, std::uint64_t most) {
+    return static_cast<std::int64_t>(least + random.below(most - least + 1));
+  };
+  switch (plan.kind) {
+    case WorldKind::kFsyncChanges:
+      // Nobody knows what a loss of power takes, so it is taken to be as much as it can.
+      plan.fsync_always = false;
+      plan.faults.fsync_us = between(20'000, 800'000);
+      break;
+    case WorldKind::kFarewells:
+      plan.faults.farewell_us = between(100'000, 1'500'000);
+      break;
+    case WorldKind::kPlain:
+    case WorldKind::kAsyncAcks:
+    case WorldKind::kKeyChanges:
+      break;
+  }
+}
+
+}  // namespace
+
 WorldPlan make_plan(const Scenario& scenario, Random& random) {
   WorldPlan plan;
   core::Config& config = plan.config;
@@ -80,6 +112,7 @@ WorldPlan make_plan(const Scenario& scenario, Random& random) {
   config.heartbeat = core::milliseconds(config.heartbeat.us / 1000);
   config.lease = core::milliseconds(config.lease.us / 1000);
   f.wall_clock_us = sometimes(100'000, 1'000'000);
+  make_special(scenario, plan);
   return plan;
 }
 

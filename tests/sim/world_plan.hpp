@@ -2,8 +2,10 @@
 // faults.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "base/random.hpp"
 #include "replication/core/config.hpp"
@@ -20,14 +22,26 @@ enum class Inhabitants : std::uint8_t {
   kRegisters,  // a replica and one register each
 };
 
+// What is special about a world of whole nodes; most have nothing.
+enum class WorldKind : std::uint8_t {
+  kPlain,
+  kAsyncAcks,     // acks: async
+  kFsyncChanges,  // members sync differently, and change it while they run
+  kKeyChanges,    // members come back with new encryption keys
+  kFarewells,     // processes are ended as planned, too
+};
+inline constexpr std::array kWorldKindNames{"plain", "async", "fsync", "keys", "farewell"};
+
 struct Scenario {
   std::uint64_t seed = 1;
   Inhabitants inhabitants = Inhabitants::kNodes;
-  std::size_t members = 0;  // 0: by the seed
+  std::size_t members = 0;        // 0: by the seed
+  std::optional<WorldKind> kind;  // none: by the seed
   bool trace = false;
 };
 
 struct WorldPlan {
+  WorldKind kind = WorldKind::kPlain;
   core::Config config;
   FaultPlan faults;
   DiskTiming log_timing;
