@@ -31,6 +31,8 @@ enum class Bug : std::uint8_t {
   kReleaseByOldHandOver,
   kReadOverdueUndeleted,
   kReadUncommitted,
+  kKeepSegmentAtModeChange,
+  kReadWithNewestKeyOnly,
 };
 
 inline Bug planted_fault = Bug::kNone;

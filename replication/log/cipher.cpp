@@ -9,6 +9,7 @@
 
 #include "base/bytes.hpp"
 #include "base/check.hpp"
+#include "base/planted_fault.hpp"
 
 namespace holdfast::log {
 
@@ -89,8 +90,10 @@ KeyId key_id(const MasterKey& key) {
 }
 
 const MasterKey* KeyRing::find(const KeyId& id) const {
-  for (const MasterKey& key : keys_)
+  for (const MasterKey& key : keys_) {
     if (key_id(key) == id) return &key;
+    if (HF_BUG(kReadWithNewestKeyOnly)) break;
+  }
   return nullptr;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "base/planted_fault.hpp"
 #include "replication/log/storage_impl.hpp"
 
 namespace holdfast::log {
@@ -269,7 +270,7 @@ bool Storage::Impl::change_mode(FsyncMode mode, MonoUs now, StorageEvents& out) 
   if (mode < record->value().fsync_mode && !record_mode()) return false;
   if (mode != writer->mode()) {
     auto done = writer->sync(out);
-    if (done) done = store->roll(mode);
+    if (done && !HF_BUG(kKeepSegmentAtModeChange)) done = store->roll(mode);
     if (!check(done, now, out)) return false;
     writer->set_mode(mode);
   }

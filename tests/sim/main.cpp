@@ -77,6 +77,8 @@ constexpr BugName kBugs[] = {
     {"release_by_old_hand_over", Bug::kReleaseByOldHandOver},
     {"read_overdue_undeleted", Bug::kReadOverdueUndeleted},
     {"read_uncommitted", Bug::kReadUncommitted},
+    {"keep_segment_at_mode_change", Bug::kKeepSegmentAtModeChange},
+    {"read_with_newest_key_only", Bug::kReadWithNewestKeyOnly},
 };
 
 Bug bug_of(const std::string& name) {

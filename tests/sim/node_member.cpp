@@ -52,6 +52,7 @@ config::Options NodeMember::options() const {
   }
   options.cluster.node = fmt::format("n{}", number() + 1);
   options.cluster.bootstrap = plan_.config.bootstrap;
+  options.cluster.secret = "a secret that no other cluster has";
   options.cluster.heartbeat_ms = plan_.config.heartbeat.us / 1000;
   options.cluster.lease_ms = plan_.config.lease.us / 1000;
   options.cluster.election_timeout_ms = plan_.config.election_timeout.us / 1000;
@@ -87,9 +88,11 @@ void NodeMember::start() {
   fsync_ = draw_fsync();
   if (plan_.kind == WorldKind::kKeyChanges) change_keys();
   disk_->set_weather({.short_write = kShortWrites});
-  around_.machine.start(std::make_unique<NodeProcess>(
+  auto process = std::make_unique<NodeProcess>(
       around_, *disk_, storage_options(), plan_.log_timing, options(), plan_.config, random_.next(),
-      [this](const std::string& cause) { end(cause); }));
+      [this](const std::string& cause) { end(cause); });
+  process->expect_on_disk(log_);
+  around_.machine.start(std::move(process));
 }
 
 config::LogFsync NodeMember::draw_fsync() {
@@ -119,8 +122,10 @@ void NodeMember::change_keys() {
 void NodeMember::change_fsync() {
   const std::string mode(kFsyncNames[random_.below(kFsyncNames.size())]);
   if (around_.trace) around_.trace(number(), "appendfsync " + mode);
-  post([mode](NodeProcess& process, const TimePoint& now) {
-    process.command({"CONFIG", "SET", "appendfsync", mode}, now);
+  post([this, mode](NodeProcess& process, const TimePoint& now) {
+    const std::string reply = process.command({"CONFIG", "SET", "appendfsync", mode}, now);
+    if (reply != "+OK\r\n")
+      around_.checker.fail(fmt::format("an operator is answered: {}", reply));
   });
 }
 
@@ -129,9 +134,11 @@ const log::DurableRecord* NodeMember::record() const {
   return record_ ? &*record_ : nullptr;
 }
 
-void NodeMember::remember_record() {
-  if (process() != nullptr && process()->storage().record())
-    record_ = process()->storage().record();
+void NodeMember::remember() {
+  if (process() == nullptr) return;
+  if (process()->storage().record()) record_ = process()->storage().record();
+  if (process()->storage().is_loaded()) log_ = process()->storage().lasting_on_disk();
+  if (has_disk_failed_) log_ = {};  // what it had not synced may be gone
 }
 
 // From within the process: it ends when it has returned.
@@ -151,7 +158,7 @@ void NodeMember::end(const std::string& cause) {
 
 // Sometimes in the middle of what its storage does.
 void NodeMember::die(bool says_goodbye) {
-  remember_record();
+  remember();
   if (process() != nullptr && random_.below(2) == 0)
     process()->storage().die(random_.below(kOperationsOfDeath));
   around_.machine.kill(says_goodbye);
@@ -172,6 +179,7 @@ void NodeMember::wipe() {
   die(false);
   renew_disk();
   record_.reset();
+  log_ = {};
   ++boot_;
 }
 

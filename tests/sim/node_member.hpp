@@ -49,7 +49,7 @@ class NodeMember final : public Member {
   config::Options options() const;
   log::StorageOptions storage_options();
   const log::DurableRecord* record() const;
-  void remember_record();
+  void remember();
   void end(const std::string& cause);
   void die(bool says_goodbye);
   void renew_disk();
@@ -60,7 +60,9 @@ class NodeMember final : public Member {
   const WorldPlan& plan_;
   Random random_;
   std::unique_ptr<SimDisk> disk_;
-  std::optional<log::DurableRecord> record_;  // of the life before, as far as it is known
+  // Of the life before, as far as it is known.
+  std::optional<log::DurableRecord> record_;
+  TermsOfLog log_;
   bool is_disk_failed_ = false;
   bool has_disk_failed_ = false;  // in this life
   config::LogFsync fsync_ = config::LogFsync::kEverySecond;  // at its start

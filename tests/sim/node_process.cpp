@@ -103,17 +103,30 @@ void NodeProcess::on_storage(log::StorageEvents events, const log::StorageFigure
 
 void NodeProcess::note_loading(const log::StorageEvents& events) {
   for (const log::StorageEvent& event : events.events) {
-    if (const auto* block = std::get_if<log::LoadedBlock>(&event)) {
+    if (const auto* found = std::get_if<log::Recovered>(&event)) {
+      is_in_doubt_ = found->tail_in_doubt || found->log_is_missing || found->record.recovering;
+    } else if (const auto* block = std::get_if<log::LoadedBlock>(&event)) {
       if (block->restart) recovered_.clear();
       recovered_.insert(recovered_.end(), block->entries.begin(), block->entries.end());
     } else if (const auto* loaded = std::get_if<log::Loaded>(&event)) {
       if (is_loaded_) continue;
       is_loaded_ = true;
+      check_found();
       watch_.reset(loaded->snapshot_index, loaded->snapshot_term);
       watch_.installed(loaded->snapshot_index);
       for (const log::Entry& entry : std::exchange(recovered_, {})) watch_.recover(entry);
     }
   }
+}
+
+// What storage once said to be persisted is there, or the member claims nothing.
+void NodeProcess::check_found() {
+  if (is_in_doubt_ || expected_.terms.empty()) return;
+  const LogIndex last = expected_.last_index();
+  if (!storage_.on_disk().holds(last, expected_.last_term()))
+    around_.checker.fail(
+        fmt::format("node {} claims to be sound without index {} of term {}, which its disk held",
+                    number_ + 1, last.value, expected_.last_term().value));
 }
 
 void NodeProcess::note_requests(const std::vector<log::Request>& requests) {
@@ -165,7 +178,7 @@ void NodeProcess::request(ClientId id, std::string_view bytes, const TimePoint& 
   if (!found->second.is_held) run(found->second, now);
 }
 
-void NodeProcess::command(const std::vector<std::string>& words, const TimePoint& now) {
+std::string NodeProcess::command(const std::vector<std::string>& words, const TimePoint& now) {
   Session once;
   once.client = operator_;
   once.input = node::request(words);
@@ -174,7 +187,13 @@ void NodeProcess::command(const std::vector<std::string>& words, const TimePoint
     once.client = operator_ = &node_.connect(kClientInfo, now);
   }
   run(once, now);
-  operator_->output.consume(operator_->output.pending_bytes());
+  std::string reply;
+  std::string_view part;
+  while (operator_->output.gather(&part, 1, operator_->output.pending_bytes()) > 0) {
+    reply += part;
+    operator_->output.consume(part.size());
+  }
+  return reply;
 }
 
 void NodeProcess::run(Session& session, const TimePoint& now) {

@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "server/node/node.hpp"
@@ -31,12 +32,15 @@ class NodeProcess final : public Process {
               std::function<void(std::string cause)> on_end);
   ~NodeProcess() override;
 
+  // Of the life before; to be called before the start.
+  void expect_on_disk(TermsOfLog log) { expected_ = std::move(log); }
+
   // 0 and above; never used twice in a life.
   ClientId connect(Connection connection);
   void close(ClientId id);
   void request(ClientId id, std::string_view bytes, const TimePoint& now);
-  // Nobody waits for the reply.
-  void command(const std::vector<std::string>& words, const TimePoint& now);
+  // By an operator. What there is of the reply, which may have to wait.
+  std::string command(const std::vector<std::string>& words, const TimePoint& now);
 
   // It ends when it has handed over and its storage has stopped, with this as the cause.
   static constexpr std::string_view kEndedAsPlanned = "as planned";
@@ -66,6 +70,7 @@ class NodeProcess final : public Process {
   };
   void on_storage(log::StorageEvents events, const log::StorageFigures& figures,
                   const TimePoint& now);
+  void check_found();
   void note_loading(const log::StorageEvents& events);
   void note_requests(const std::vector<log::Request>& requests);
   void end_turn();
@@ -82,6 +87,8 @@ class NodeProcess final : public Process {
   node::Node node_;
   ReplicaWatch watch_;
   std::vector<log::Entry> recovered_;  // while loading
+  TermsOfLog expected_;                // on its disk
+  bool is_in_doubt_ = false;           // it says itself that something may be missing there
   bool is_loaded_ = false;
   std::function<void(std::string cause)> on_end_;
   std::map<std::uint64_t, Session> sessions_;

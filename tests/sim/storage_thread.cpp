@@ -111,6 +111,8 @@ void StorageThread::note(const log::StorageEvents& events) {
         if (on_disk_.terms.empty()) on_disk_.before = {entry.index.value - 1};
         on_disk_.terms.push_back(entry.term);
       }
+    } else if (std::holds_alternative<log::Loaded>(event)) {
+      is_loaded_ = true;
     } else if (const auto* persisted = std::get_if<log::Persisted>(&event)) {
       note_persisted(persisted->write);
     } else if (const auto* saved = std::get_if<log::RecordSaved>(&event)) {
@@ -118,6 +120,15 @@ void StorageThread::note(const log::StorageEvents& events) {
         record_ = std::move(records_.front().second);
     }
   }
+}
+
+TermsOfLog StorageThread::lasting_on_disk() const {
+  TermsOfLog lasting = on_disk_;
+  for (const Change& change : changes_) {
+    if (change.reset) lasting.truncate({change.reset->value + 1});
+    if (change.truncate_from.value != 0) lasting.truncate(change.truncate_from);
+  }
+  return lasting;
 }
 
 void StorageThread::note_persisted(log::WriteNumber write) {

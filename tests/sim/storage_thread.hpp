@@ -24,6 +24,8 @@ struct TermsOfLog {
   LogIndex before;
   std::deque<Term> terms;
 
+  LogIndex last_index() const { return {before.value + terms.size()}; }
+  Term last_term() const { return terms.empty() ? Term{} : terms.back(); }
   bool holds(LogIndex index, Term term) const {
     if (index <= before) return true;
     const std::uint64_t at = index.value - before.value - 1;
@@ -48,6 +50,9 @@ class StorageThread {
   void die(std::uint64_t operations);
 
   const TermsOfLog& on_disk() const { return on_disk_; }
+  bool is_loaded() const { return is_loaded_; }
+  // The part of it that what is under way leaves alone.
+  TermsOfLog lasting_on_disk() const;
   const std::optional<log::DurableRecord>& record() const { return record_; }
 
  private:
@@ -66,6 +71,7 @@ class StorageThread {
   log::Storage storage_;
   std::vector<log::Request> waiting_;
   bool has_started_ = false;
+  bool is_loaded_ = false;
   bool is_busy_ = false;
   TrueTime wakes_at_ = -1;
   // A scheduled action outlives this object when the process is killed.
