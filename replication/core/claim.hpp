@@ -14,7 +14,8 @@
 // majority even with all that are absent. The longest log among those that have one begins a new
 // generation, and whoever was absent is refused until its disk is wiped. That is the one case in
 // which acknowledged writes may be lost, and it is said loudly. Anything else (one of three is
-// sound, one recovers, one stays away) is for an operator to decide: GenerationForced.
+// sound, one recovers, one stays away) is for an operator to decide: GenerationForced. Its term is
+// far above all that are known, as absent members may have been in terms that nobody here heard of.
 #pragma once
 
 #include <cstddef>

@@ -9,6 +9,8 @@ namespace holdfast::core {
 namespace {
 constexpr Duration kWaitingNoteAfter = milliseconds(5'000);
 constexpr Duration kWaitingNoteEvery = milliseconds(30'000);
+// Nobody holds so many elections unnoticed.
+constexpr std::uint64_t kTermsUnheardOfMax = 1'000'000;
 }  // namespace
 
 void Replica::on_status_request(NodeId from, const wire::StatusRequest& request) {
@@ -181,9 +183,11 @@ void Replica::on_generation_forced() {
   note(true, "an operator says that what is here is all there is");
   pending_generation_ =
       std::max({generation_, agreed_generation_, board_.highest_generation()}) + 1;
-  term_ = std::max(term_, board_.highest_term());
+  // Absent members may have been in terms that nobody here has heard of. An entry of such a one is
+  // another than ours of the same term, and who holds it may come back recovering and follow.
+  const Term known = std::max(term_, board_.highest_term());
+  term_ = next_term(Term{known.value + kTermsUnheardOfMax});
   become_replica({});
-  ++term_.value;
   voted_for_ = config_.self;
   begin_generation();
   become_primary();

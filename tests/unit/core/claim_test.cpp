@@ -325,7 +325,7 @@ TEST_CASE("an operator may say that what is here is all there is", "[claim]") {
   member.happens(GenerationForced{});
   CHECK(member->role() == Role::kPrimary);
   CHECK(member->generation() == 2);
-  CHECK(member->term() == Term{5});
+  CHECK(member->term() > Term{4});
 }
 
 TEST_CASE("a lone member whose tail is in doubt goes on with what it has, as a new generation",
