@@ -36,6 +36,11 @@ class Checker {
     if (failure_.empty()) failure_ = std::move(text);
   }
 
+  // failover: unilateral. Both members may commit while they do not hear each other, and one side's
+  // is lost: what is committed last is kept then, whoever did. All else holds.
+  void allow_loss_of_committed() { may_lose_committed_ = true; }
+  bool may_lose_committed() const { return may_lose_committed_; }
+
   void on_appended(std::size_t node, LogIndex index, const EntryFact& entry, Term previous);
   void on_committed(std::size_t node, LogIndex index, const EntryFact& entry);
   // Whether no newer one is known: then it must have all that is committed.
@@ -82,6 +87,7 @@ class Checker {
     Term previous;
   };
   std::string failure_;
+  bool may_lose_committed_ = false;
   std::map<std::pair<LogIndex, Term>, Appended> appended_;
   std::vector<EntryFact> committed_;
   std::vector<std::uint64_t> digests_;

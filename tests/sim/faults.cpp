@@ -39,6 +39,7 @@ void Faults::begin() {
   every(plan_.wall_clock_us, &Faults::wall_clock);
   if (plan_.catastrophe_at_us != 0)
     timeline_.at(plan_.catastrophe_at_us, [this] { catastrophe(); });
+  if (plan_.desertion_at_us != 0) timeline_.at(plan_.desertion_at_us, [this] { desertion(); });
 }
 
 void Faults::end() {
@@ -49,6 +50,7 @@ void Faults::end() {
     machine.pauses() = {};
     machine.clock().set_drift(below(2 * plan_.drift_ppm_max + 1) - plan_.drift_ppm_max);
     target_.fail_disk(i, false);
+    if (gone_.contains(i)) target_.wipe(i);  // as the operator is told to before they come back
     if (!machine.is_up()) target_.restart(i);
   }
 }
@@ -61,7 +63,7 @@ std::size_t Faults::victim() {
 void Faults::down_for_a_while(std::size_t number) {
   const bool soon = random_.below(2) == 0;
   timeline_.after(1'000 + below(soon ? 60'000 : plan_.down_us_max), [this, number] {
-    if (ended_ || target_.machine(number).is_up()) return;
+    if (ended_ || target_.machine(number).is_up() || gone_.contains(number)) return;
     target_.restart(number);
     if (plan_.relapse_one_in == 0 || random_.below(plan_.relapse_one_in) != 0) return;
     timeline_.after(below(400'000), [this, number] {
@@ -137,7 +139,8 @@ void Faults::blink(std::size_t number) {
   if (ended_ || !target_.machine(number).is_up()) return;
   target_.kill_process(number);
   timeline_.after(1'000 + below(10'000), [this, number] {
-    if (!ended_ && !target_.machine(number).is_up()) target_.restart(number);
+    if (!ended_ && !target_.machine(number).is_up() && !gone_.contains(number))
+      target_.restart(number);
   });
 }
 
@@ -245,6 +248,31 @@ void Faults::catastrophe() {
     target_.lose_power(i);
     if (was_up) down_for_a_while(i);
   }
+}
+
+void Faults::desertion() {
+  if (ended_) return;
+  target_.allow_any_loss();
+  const std::size_t count = target_.machine_count();
+  const std::size_t first = random_.below(count);
+  const std::size_t minority = (count - 1) / 2;
+  for (std::size_t i = 0; i < minority; ++i) {
+    const std::size_t number = (first + i) % count;
+    gone_.insert(number);
+    if (target_.machine(number).is_up()) target_.kill_process(number);
+  }
+  const std::size_t hurt = (first + minority) % count;
+  target_.lose_power(hurt);
+  down_for_a_while(hurt);
+  look_after();
+}
+
+void Faults::look_after() {
+  timeline_.after(100'000, [this] {
+    if (ended_) return;
+    target_.force_generation(gone_);
+    look_after();
+  });
 }
 
 }  // namespace holdfast::sim

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <vector>
 
 #include "base/random.hpp"
@@ -37,6 +38,9 @@ struct FaultPlan {
   std::uint64_t hit_primary_one_in = 0;
   // Once, at this time, all lose power; 0: never.
   std::int64_t catastrophe_at_us = 0;
+  // Once, at this time, a minority goes until the end of the faults, and one of the others loses
+  // power: what remains may elect nobody, until an operator decides. 0: never.
+  std::int64_t desertion_at_us = 0;
 };
 
 class FaultTarget {
@@ -55,6 +59,8 @@ class FaultTarget {
   virtual void abort_hand_over() = 0;
   virtual void say_farewell(std::size_t number) = 0;
   virtual void change_fsync(std::size_t number) = 0;
+  // An operator looks whether he has to.
+  virtual void force_generation(const std::set<std::size_t>& gone) = 0;
   virtual void fail_disk(std::size_t number, bool failed) = 0;
   virtual void set_wall_clock(std::size_t number, std::int64_t drift_ppm) = 0;
   // Where the work is: faults like to hit it.
@@ -92,12 +98,15 @@ class Faults {
   void clock();
   void wall_clock();
   void catastrophe();
+  void desertion();
+  void look_after();
 
   Timeline& timeline_;
   Random& random_;
   Network& network_;
   FaultTarget& target_;
   FaultPlan plan_;
+  std::set<std::size_t> gone_;  // until the end
   bool ended_ = true;
 };
 

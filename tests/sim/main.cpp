@@ -21,10 +21,10 @@
 
 namespace {
 
+using holdfast::sim::kWorldKindNames;
 using holdfast::sim::RunResult;
 using holdfast::sim::Scenario;
 using holdfast::sim::World;
-using holdfast::sim::kWorldKindNames;
 using holdfast::sim::WorldKind;
 
 struct Arguments {

@@ -56,6 +56,7 @@ class Member {
   // A planned end of the process, which is started again. Whole nodes only, as the next.
   virtual void say_farewell() {}
   virtual void change_fsync() {}
+  virtual void force_generation(std::function<bool()> /*is_needed*/) {}
   // By what lies on its disks: could it be elected without this entry, and by whom? Null: no
   // election is judged by this kind of member's disks.
   virtual const struct LogOnDisk* log_on_disk() const { return nullptr; }

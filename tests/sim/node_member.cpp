@@ -60,6 +60,8 @@ config::Options NodeMember::options() const {
   options.cluster.recovery_wait_ms = plan_.config.recovery_wait.us / 1000;
   options.cluster.reads =
       plan_.read_mode == core::ReadMode::kQuorum ? config::Reads::kQuorum : config::Reads::kLease;
+  if (plan_.kind == WorldKind::kUnilateral)
+    options.cluster.failover = config::Failover::kUnilateral;
   if (plan_.kind == WorldKind::kAsyncAcks) options.cluster.acks = config::Acks::kAsync;
   options.persistence.log_fsync = fsync_;
   options.persistence.snapshot_log_bytes = plan_.snapshot_every * kSnapshotLogBytes;
@@ -88,9 +90,9 @@ void NodeMember::start() {
   fsync_ = draw_fsync();
   if (plan_.kind == WorldKind::kKeyChanges) change_keys();
   disk_->set_weather({.short_write = kShortWrites});
-  auto process = std::make_unique<NodeProcess>(
-      around_, *disk_, storage_options(), plan_.log_timing, options(), plan_.config, random_.next(),
-      [this](const std::string& cause) { end(cause); });
+  auto process = std::make_unique<NodeProcess>(around_, *disk_, storage_options(), plan_.log_timing,
+                                               options(), plan_.config, random_.next(),
+                                               [this](const std::string& cause) { end(cause); });
   process->expect_on_disk(log_);
   around_.machine.start(std::move(process));
 }
@@ -124,8 +126,7 @@ void NodeMember::change_fsync() {
   if (around_.trace) around_.trace(number(), "appendfsync " + mode);
   post([this, mode](NodeProcess& process, const TimePoint& now) {
     const std::string reply = process.command({"CONFIG", "SET", "appendfsync", mode}, now);
-    if (reply != "+OK\r\n")
-      around_.checker.fail(fmt::format("an operator is answered: {}", reply));
+    if (reply != "+OK\r\n") around_.checker.fail(fmt::format("an operator is answered: {}", reply));
   });
 }
 
@@ -205,6 +206,14 @@ void NodeMember::hand_over(std::size_t target, std::int64_t timeout_us) {
 void NodeMember::say_farewell() {
   if (around_.trace) around_.trace(number(), "is to end");
   post([](NodeProcess& process, const TimePoint& now) { process.say_farewell(now); });
+}
+
+void NodeMember::force_generation(std::function<bool()> is_needed) {
+  if (around_.trace) around_.trace(number(), "is forced to begin a generation");
+  post([is_needed = std::move(is_needed)](NodeProcess& process, const TimePoint& now) {
+    if (!is_needed()) return;
+    process.command({"HOLDFAST", "FORCE-GENERATION", "lose-what-absent-members-hold"}, now);
+  });
 }
 
 void NodeMember::abort_hand_over() {

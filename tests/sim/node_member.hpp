@@ -44,6 +44,7 @@ class NodeMember final : public Member {
   void abort_hand_over() override;
   void say_farewell() override;
   void change_fsync() override;
+  void force_generation(std::function<bool()> is_needed) override;
 
  private:
   config::Options options() const;
@@ -64,7 +65,7 @@ class NodeMember final : public Member {
   std::optional<log::DurableRecord> record_;
   TermsOfLog log_;
   bool is_disk_failed_ = false;
-  bool has_disk_failed_ = false;  // in this life
+  bool has_disk_failed_ = false;                             // in this life
   config::LogFsync fsync_ = config::LogFsync::kEverySecond;  // at its start
   std::vector<log::MasterKey> keys_;                         // the first one writes
   std::uint64_t boot_ = 1;

@@ -57,7 +57,7 @@ void ReplicaWatch::check_committed(LogIndex commit) {
           fmt::format("node {} commits index {}, which it has not", node_ + 1, committed_.value));
     const bool is_new = checker_.committed(committed_) == nullptr;
     checker_.on_committed(node_, committed_, known->fact);
-    if (is_new) events_.on_committed(known->entry, committed_ == commit);
+    if (is_new && events_.on_committed) events_.on_committed(known->entry, committed_ == commit);
   }
 }
 
@@ -67,8 +67,9 @@ void ReplicaWatch::check_primary(const core::Replica& replica) {
   if (checker_.on_primary(node_, replica.term())) {
     const LogIndex last = checker_.committed_last();
     const std::optional<Term> term = replica.term_at(last);
-    if (last > replica.last_index() ||
-        (term && last.value != 0 && *term != checker_.committed(last)->term))
+    const bool lacks_some = last > replica.last_index() ||
+                            (term && last.value != 0 && *term != checker_.committed(last)->term);
+    if (lacks_some && !checker_.may_lose_committed())
       checker_.fail(fmt::format("node {} is primary of term {} without the committed entry {}",
                                 node_ + 1, replica.term().value, last.value));
     events_.on_primary(node_);

@@ -19,6 +19,8 @@ namespace {
 constexpr TrueTime kQuietUs = 15'000'000;
 // From the mending of a disk until all that it refused has been written anew and synced.
 constexpr TrueTime kMendingUs = 3'000'000;
+// An operator forces nothing before there was no primary for so long.
+constexpr TrueTime kPatienceOfOperatorUs = 1'000'000;
 
 }  // namespace
 
@@ -37,6 +39,7 @@ void World::build() {
   network_ = std::make_unique<Network>(timeline_, random_, count);
   network_->set_weather(plan_.weather);
   events_.may_lose_data = [this] { return any_loss_; };
+  if (may_lose_committed()) checker_.allow_loss_of_committed();
   events_.on_primary = [this](std::size_t number) {
     check_leases();
     faults_->on_primary(number);
@@ -78,9 +81,12 @@ void World::build_registers() {
 }
 
 void World::build_nodes() {
-  history_ = std::make_unique<History>(checker_, plan_.kind != WorldKind::kAsyncAcks);
-  events_.on_committed = [this](const log::Entry& entry, bool) { history_->on_committed(entry); };
-  events_.on_loss = [this](LogIndex kept) { history_->on_loss(kept); };
+  const bool is_promised = plan_.kind != WorldKind::kAsyncAcks && !may_lose_committed();
+  history_ = std::make_unique<History>(checker_, is_promised);
+  if (!may_lose_committed()) {
+    events_.on_committed = [this](const log::Entry& entry, bool) { history_->on_committed(entry); };
+    events_.on_loss = [this](LogIndex kept) { history_->on_loss(kept); };
+  }
   std::vector<NodeMember*> members;
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     machine(i).wall_clock().set(kWallEpochUs + draw_wall_error());
@@ -159,6 +165,32 @@ void World::abort_hand_over() {
     if (is_primary(i)) member(i).abort_hand_over();
 }
 
+bool World::has_primary() const {
+  for (std::size_t i = 0; i < hosts_.size(); ++i)
+    if (is_primary(i)) return true;
+  return false;
+}
+
+// As the README tells him to: the one that has the most, when those that are left can elect nobody.
+void World::force_generation(const std::set<std::size_t>& gone) {
+  settle_doubts();
+  if (has_primary() || timeline_.now() - primary_seen_ < kPatienceOfOperatorUs) return;
+  std::size_t sound = 0;
+  std::optional<std::size_t> most;
+  for (std::size_t i = 0; i < hosts_.size(); ++i) {
+    if (gone.contains(i)) continue;
+    if (!hosts_[i]->in_doubt && member(i).has_record() && !member(i).is_marked_recovering())
+      ++sound;
+    if (replica(i) == nullptr || replica(i)->claim() == wire::Claim::kBlank) continue;
+    if (!most || replica(*most)->last_index() < replica(i)->last_index()) most = i;
+  }
+  if (sound > hosts_.size() / 2 || !most) return;
+  if (!forced_) forced_ = most;
+  if (replica(*forced_) == nullptr) return;
+  primary_seen_ = timeline_.now();  // he waits for what comes of it
+  member(*forced_).force_generation([this] { return !is_quiet_ && !has_primary(); });
+}
+
 void World::fail_disk(std::size_t number, bool failed) {
   Host& host = *hosts_[number];
   if (!failed && host.in_doubt_until == INT64_MAX)
@@ -186,7 +218,7 @@ std::size_t World::primary_or_any() {
 }
 
 void World::check_leases() {
-  if (plan_.faults.clocks_stop) return;
+  if (plan_.faults.clocks_stop || may_lose_committed()) return;
   std::size_t holder = hosts_.size();
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     if (replica(i) == nullptr || !replica(i)->lease_holds(machine(i).clock().now())) continue;
@@ -241,6 +273,7 @@ bool World::run_until(TrueTime end, const std::function<bool()>& done) {
     next_look = timeline_.now() + 20'000;
     settle_doubts();
     check_leases();
+    if (has_primary()) primary_seen_ = timeline_.now();
     if (done && done()) return true;
   }
   return false;
@@ -252,13 +285,16 @@ bool World::all_agree() {
     return false;
   }
   const LogIndex last = checker_.committed_last();
+  std::size_t primaries = 0;
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     if (replica(i) == nullptr || replica(i)->claim() != wire::Claim::kSound ||
-        member(i).applied() != last || replica(i)->commit_index() != last)
+        member(i).applied() != last || replica(i)->commit_index() != last || last.value == 0 ||
+        replica(i)->term_at(last) != checker_.committed(last)->term)
       return false;
+    primaries += is_primary(i) ? 1 : 0;
     member(i).check_state();
   }
-  return true;
+  return primaries == 1;
 }
 
 std::string World::describe(std::size_t number) {
@@ -298,6 +334,7 @@ RunResult World::run() {
   faults_->begin();
   run_until(plan_.chaos_us, {});
   workload_->end();
+  is_quiet_ = true;
   faults_->end();
   network_->set_weather({});
   if (scenario_.trace)

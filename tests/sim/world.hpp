@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -48,6 +50,7 @@ class World final : public FaultTarget {
   void abort_hand_over() override;
   void say_farewell(std::size_t number) override { member(number).say_farewell(); }
   void change_fsync(std::size_t number) override { member(number).change_fsync(); }
+  void force_generation(const std::set<std::size_t>& gone) override;
   void fail_disk(std::size_t number, bool failed) override;
   void set_wall_clock(std::size_t number, std::int64_t drift_ppm) override;
   std::size_t primary_or_any() override;
@@ -73,6 +76,8 @@ class World final : public FaultTarget {
   bool is_primary(std::size_t number) const {
     return replica(number) != nullptr && replica(number)->role() == core::Role::kPrimary;
   }
+  bool has_primary() const;
+  bool may_lose_committed() const { return plan_.kind == WorldKind::kUnilateral; }
   std::int64_t draw_wall_error();
   void trace(std::size_t number, const std::string& text);
   void settle_doubts();
@@ -90,6 +95,9 @@ class World final : public FaultTarget {
   WorldPlan plan_;
   MemberEvents events_;
   bool any_loss_ = false;
+  bool is_quiet_ = false;  // the faults have ended
+  TrueTime primary_seen_ = 0;
+  std::optional<std::size_t> forced_;  // by the operator, who sticks to it
 
   std::unique_ptr<Network> network_;
   std::vector<std::unique_ptr<Host>> hosts_;

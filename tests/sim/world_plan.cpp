@@ -12,7 +12,9 @@ void make_special(const Scenario& scenario, WorldPlan& plan) {
   Random random(~scenario.seed);
   const std::uint64_t drawn = 1 + random.below(kOneKindIn);
   plan.kind = scenario.kind ? *scenario.kind
-              : drawn < kWorldKindNames.size() ? static_cast<WorldKind>(drawn) : WorldKind::kPlain;
+              : drawn < static_cast<std::uint64_t>(WorldKind::kDesertion)
+                  ? static_cast<WorldKind>(drawn)
+                  : WorldKind::kPlain;
   const auto between = [&](std::uint64_t least, std::uint64_t most) {
     return static_cast<std::int64_t>(least + random.below(most - least + 1));
   };
@@ -24,6 +26,21 @@ void make_special(const Scenario& scenario, WorldPlan& plan) {
       break;
     case WorldKind::kFarewells:
       plan.faults.farewell_us = between(100'000, 1'500'000);
+      break;
+    case WorldKind::kDesertion:
+      if (plan.config.members.size() < 3) break;
+      plan.fsync_always = false;
+      plan.faults.catastrophe_at_us = 0;
+      plan.faults.desertion_at_us = between(800'000, 2'000'000);
+      break;
+    case WorldKind::kUnilateral:
+      if (scenario.members != 0 && scenario.members != 2) {
+        plan.kind = WorldKind::kPlain;
+        break;
+      }
+      plan.config.members = {{1}, {2}};
+      plan.config.failover = core::Failover::kUnilateral;
+      plan.faults.catastrophe_at_us = 0;
       break;
     case WorldKind::kPlain:
     case WorldKind::kAsyncAcks:

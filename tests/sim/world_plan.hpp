@@ -29,8 +29,12 @@ enum class WorldKind : std::uint8_t {
   kFsyncChanges,  // members sync differently, and change it while they run
   kKeyChanges,    // members come back with new encryption keys
   kFarewells,     // processes are ended as planned, too
+  kUnilateral,    // two members, failover: unilateral
+  // A minority goes for long, another loses power, and an operator decides. No seed makes it yet.
+  kDesertion,
 };
-inline constexpr std::array kWorldKindNames{"plain", "async", "fsync", "keys", "farewell"};
+inline constexpr std::array kWorldKindNames{"plain",    "async",      "fsync",    "keys",
+                                            "farewell", "unilateral", "desertion"};
 
 struct Scenario {
   std::uint64_t seed = 1;
