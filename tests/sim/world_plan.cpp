@@ -47,6 +47,11 @@ void make_special(const Scenario& scenario, WorldPlan& plan) {
     case WorldKind::kKeyChanges:
       break;
   }
+  // Reads by a majority go with writes by one; and without them clocks are trusted.
+  if (plan.kind == WorldKind::kAsyncAcks || plan.kind == WorldKind::kUnilateral) {
+    plan.read_mode = core::ReadMode::kLease;
+    plan.faults.clocks_stop = false;
+  }
 }
 
 }  // namespace
