@@ -20,6 +20,7 @@ enum class Bug : std::uint8_t {
   kKeptVoteUnjudged,
   kLeaseByTickTime,
   kReadWithoutLease,
+  kReadWithoutRound,
   kRecoveringVotes,
   kLoseRecoveringMark,
   kCountWipedVote,

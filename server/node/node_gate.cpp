@@ -38,7 +38,7 @@ void Node::settle(Client& client, const CommandContext& ctx, std::size_t begin, 
   }
   if (apart) discarded_.move_to(client.output);
   resp::GatePoint awaited{index, {}};
-  if (reads_by_round && own.value == 0 && !HF_BUG(kReadWithoutLease)) {
+  if (reads_by_round && own.value == 0 && !HF_BUG(kReadWithoutRound)) {
     is_round_wanted_ = true;
     awaited.round = {asked_round_.value + 1};
   }

@@ -66,6 +66,7 @@ constexpr BugName kBugs[] = {
     {"kept_vote_unjudged", Bug::kKeptVoteUnjudged},
     {"lease_by_tick_time", Bug::kLeaseByTickTime},
     {"read_without_lease", Bug::kReadWithoutLease},
+    {"read_without_round", Bug::kReadWithoutRound},
     {"recovering_votes", Bug::kRecoveringVotes},
     {"lose_recovering_mark", Bug::kLoseRecoveringMark},
     {"count_wiped_vote", Bug::kCountWipedVote},
