@@ -61,8 +61,9 @@ std::uint64_t StatusBoard::longest_promise_us() const {
 }
 
 bool StatusBoard::nobody_can_claim(Claim own, MonoTime now, Duration fresh_for, Duration lonely,
-                                   Duration recovery_wait) const {
-  const std::size_t quorum = (peers_ + 1) / 2 + 1;
+                                   Duration recovery_wait, Failover failover) const {
+  const bool one_suffices = failover == Failover::kUnilateral;
+  const std::size_t needed = one_suffices ? 1 : (peers_ + 1) / 2 + 1;
   std::size_t present = 0;
   std::size_t sound = own == Claim::kSound ? 1 : 0;
   std::size_t with_log = own != Claim::kBlank ? 1 : 0;
@@ -73,12 +74,13 @@ bool StatusBoard::nobody_can_claim(Claim own, MonoTime now, Duration fresh_for, 
     if (status.reply.claim == Claim::kSound) ++sound;
     if (status.reply.claim != Claim::kBlank) ++with_log;
   }
-  if (sound >= quorum || with_log < quorum) return false;
+  if (sound >= needed || with_log < needed) return false;
   const std::size_t absent = peers_ - present;
   if (absent == 0) return true;
-  if (lonely < recovery_wait) return false;
+  // Who is away may be sound, and serve all by itself.
+  if (lonely < recovery_wait || one_suffices) return false;
   // While a majority may still be sound, those who are away are not given up without an operator.
-  return sound == 0 || sound + absent < quorum;
+  return sound == 0 || sound + absent < needed;
 }
 
 }  // namespace holdfast::core

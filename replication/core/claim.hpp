@@ -24,6 +24,7 @@
 
 #include "base/ids.hpp"
 #include "protocol/wire/message.hpp"
+#include "replication/core/config.hpp"
 #include "replication/core/start.hpp"
 #include "replication/core/time.hpp"
 
@@ -70,7 +71,7 @@ class StatusBoard {
   // Judgement of a member that finds no primary; `own` is its claim, `lonely` how long it has been
   // without one.
   bool nobody_can_claim(wire::Claim own, MonoTime now, Duration fresh_for, Duration lonely,
-                        Duration recovery_wait) const;
+                        Duration recovery_wait, Failover failover) const;
 
  private:
   std::uint64_t nonce_;

@@ -123,7 +123,7 @@ Duration Replica::fresh_for() const {
 bool Replica::nobody_can_claim() const {
   if (role_ == Role::kPrimary || !suspicion_.is_suspected()) return false;
   return board_.nobody_can_claim(claim_, now_, fresh_for(), now_ - lonely_since_,
-                                 config_.recovery_wait);
+                                 config_.recovery_wait, config_.failover);
 }
 
 // The longest log among those that have one goes on. `board_` tells of members that answered

@@ -266,6 +266,42 @@ TEST_CASE("who is absent is given up if no majority could be sound even with the
   CHECK_FALSE(stands_without_the_last(5, {Claim::kSound, Claim::kSound, Claim::kRecovering}));
 }
 
+TEST_CASE("two members, failover unilateral: one that lost something drives no sound one out",
+          "[claim]") {
+  const auto two = [] {
+    MemberBuilder builder;
+    builder.of(2).term(4).log_through(50).tail_in_doubt();
+    builder.config.failover = Failover::kUnilateral;
+    return builder.build();
+  };
+  SECTION("which is there") {
+    Member member = two();
+    member.links({2});
+    member.passes(200);
+    answers(member, 2, 4, Claim::kSound, 40, 1);
+    member.passes(200);
+    CHECK(member->role() == Role::kReplica);
+  }
+  SECTION("which is away, however long") {
+    Member member = two();
+    for (int i = 0; i < 600; ++i) {
+      member.passes(100);
+      REQUIRE(member->role() == Role::kReplica);
+    }
+  }
+  SECTION("but with one that lost something, too, they begin anew") {
+    Member member = two();
+    member.links({2});
+    member.passes(200);
+    for (int i = 0; i < 10 && member->generation() == 1; ++i) {
+      answers(member, 2, 4, Claim::kRecovering, 40, 1);
+      member.passes(100);
+    }
+    CHECK(member->generation() == 2);
+    CHECK(member->role() == Role::kPrimary);
+  }
+}
+
 TEST_CASE("a recovering member follows a newer generation, a sound one refuses until it is wiped",
           "[claim]") {
   const auto hears_of_generation_2 = [](Member& member) {
