@@ -60,27 +60,50 @@ std::uint64_t StatusBoard::longest_promise_us() const {
   return longest;
 }
 
-bool StatusBoard::nobody_can_claim(Claim own, MonoTime now, Duration fresh_for, Duration lonely,
-                                   Duration recovery_wait, Failover failover) const {
+bool StatusBoard::nobody_can_claim(Claim own, LogIndex own_last, MonoTime now, Duration fresh_for,
+                                   Duration lonely, Duration recovery_wait,
+                                   Failover failover) const {
   const bool one_suffices = failover == Failover::kUnilateral;
   const std::size_t needed = one_suffices ? 1 : (peers_ + 1) / 2 + 1;
   std::size_t present = 0;
   std::size_t sound = own == Claim::kSound ? 1 : 0;
   std::size_t with_log = own != Claim::kBlank ? 1 : 0;
+  std::size_t with_entries = own_last.value != 0 ? 1 : 0;
   for (const auto& [peer, status] : statuses_) {
     if (now - status.at >= fresh_for) continue;
     if (status.reply.hears_primary) return false;
     ++present;
     if (status.reply.claim == Claim::kSound) ++sound;
     if (status.reply.claim != Claim::kBlank) ++with_log;
+    if (status.reply.last_index.value != 0) ++with_entries;
   }
   if (sound >= needed || with_log < needed) return false;
   const std::size_t absent = peers_ - present;
   if (absent == 0) return true;
   // Who is away may be sound, and serve all by itself.
-  if (lonely < recovery_wait || one_suffices) return false;
+  if (lonely < recovery_wait || one_suffices || with_entries < needed) return false;
   // While a majority may still be sound, those who are away are not given up without an operator.
   return sound == 0 || sound + absent < needed;
+}
+
+namespace {
+
+// The next number behind `known` that is this place's: they take turns, the first one at 2.
+std::uint64_t next_in_turn(std::uint64_t known, std::size_t slot, std::size_t members) {
+  std::uint64_t next = known + 1;
+  while ((next + 2 * members - 2) % members != slot) ++next;
+  return next;
+}
+
+}  // namespace
+
+std::uint64_t next_generation(std::uint64_t known, std::size_t slot, std::size_t members) {
+  return next_in_turn(known, slot, members);
+}
+
+Term forced_term(Term known, std::size_t slot, std::size_t members) {
+  constexpr std::uint64_t kElections = 1'000'000;
+  return {next_in_turn(known.value / kElections + 1, slot, members) * kElections};
 }
 
 }  // namespace holdfast::core

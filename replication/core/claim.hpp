@@ -11,11 +11,14 @@
 // If all members are present and fewer than a majority are sound, nobody can claim anything. Those
 // who are absent are waited for up to recovery_wait, as they may hold what the others lost; then
 // nobody can claim anything if none that is present is sound, or if there would be no sound
-// majority even with all that are absent. The longest log among those that have one begins a new
-// generation, and whoever was absent is refused until its disk is wiped. That is the one case in
-// which acknowledged writes may be lost, and it is said loudly. Anything else (one of three is
-// sound, one recovers, one stays away) is for an operator to decide: GenerationForced. Its term is
-// far above all that are known, as absent members may have been in terms that nobody here heard of.
+// majority even with all that are absent. In their absence an empty log counts for nothing: two
+// lost disks of three know nothing of what the third one holds. The longest log among those that
+// have one begins a new generation, and whoever was absent is refused until its disk is wiped. That
+// is the one case in which acknowledged writes may be lost, and it is said loudly. Anything else
+// (one of three is sound, one recovers, one stays away) is for an operator to decide:
+// GenerationForced. Its term is far above all that are known, as absent members may have been in
+// terms that nobody here heard of. No two members begin the same generation, nor force the same
+// term, as they may do so without hearing of each other.
 #pragma once
 
 #include <cstddef>
@@ -68,16 +71,25 @@ class StatusBoard {
   std::uint64_t highest_proposal() const;
   std::uint64_t longest_promise_us() const;
 
-  // Judgement of a member that finds no primary; `own` is its claim, `lonely` how long it has been
-  // without one.
-  bool nobody_can_claim(wire::Claim own, MonoTime now, Duration fresh_for, Duration lonely,
-                        Duration recovery_wait, Failover failover) const;
+  // Judgement of a member that finds no primary; `own` is its claim, `own_last` the end of its log,
+  // `lonely` how long it has been without a primary.
+  bool nobody_can_claim(wire::Claim own, LogIndex own_last, MonoTime now, Duration fresh_for,
+                        Duration lonely, Duration recovery_wait, Failover failover) const;
 
  private:
   std::uint64_t nonce_;
   std::size_t peers_;  // all members but this one
   std::map<NodeId, Status> statuses_;
 };
+
+// The number of the generation that the member in this place of the list begins: above `known`, and
+// none that another place comes to.
+std::uint64_t next_generation(std::uint64_t known, std::size_t slot, std::size_t members);
+
+// The first term of a generation that the member in this place is forced to begin: more than a
+// million above `known`, and a million terms apart from all that another place comes to. Nobody
+// holds so many elections unnoticed.
+Term forced_term(Term known, std::size_t slot, std::size_t members);
 
 // What a recovering member must reach.
 struct RecoveryMark {

@@ -9,8 +9,6 @@ namespace holdfast::core {
 namespace {
 constexpr Duration kWaitingNoteAfter = milliseconds(5'000);
 constexpr Duration kWaitingNoteEvery = milliseconds(30'000);
-// Nobody holds so many elections unnoticed.
-constexpr std::uint64_t kTermsUnheardOfMax = 1'000'000;
 }  // namespace
 
 void Replica::on_status_request(NodeId from, const wire::StatusRequest& request) {
@@ -122,8 +120,14 @@ Duration Replica::fresh_for() const {
 
 bool Replica::nobody_can_claim() const {
   if (role_ == Role::kPrimary || !suspicion_.is_suspected()) return false;
-  return board_.nobody_can_claim(claim_, now_, fresh_for(), now_ - lonely_since_,
-                                 config_.recovery_wait, config_.failover);
+  return board_.nobody_can_claim(claim_, log_.last_index(), now_, fresh_for(),
+                                 now_ - lonely_since_, config_.recovery_wait, config_.failover);
+}
+
+std::uint64_t Replica::own_next_generation() const {
+  const std::uint64_t known =
+      std::max({generation_, agreed_generation_, board_.highest_generation()});
+  return next_generation(known, self_slot_, config_.members.size());
 }
 
 // The longest log among those that have one goes on. `board_` tells of members that answered
@@ -147,8 +151,7 @@ void Replica::judge_generation() {
       return;
     }
   }
-  pending_generation_ =
-      std::max({generation_, agreed_generation_, board_.highest_generation()}) + 1;
+  pending_generation_ = own_next_generation();
   note(true, fmt::format("nobody can claim to hold everything: stands for generation={} last={}",
                          pending_generation_, log_.last_index().value));
   ++election_.rounds;
@@ -181,12 +184,12 @@ void Replica::on_generation_forced() {
     return;
   }
   note(true, "an operator says that what is here is all there is");
-  pending_generation_ =
-      std::max({generation_, agreed_generation_, board_.highest_generation()}) + 1;
+  pending_generation_ = own_next_generation();
   // Absent members may have been in terms that nobody here has heard of. An entry of such a one is
   // another than ours of the same term, and who holds it may come back recovering and follow.
-  const Term known = std::max(term_, board_.highest_term());
-  term_ = next_term(Term{known.value + kTermsUnheardOfMax});
+  const Term first =
+      forced_term(std::max(term_, board_.highest_term()), self_slot_, config_.members.size());
+  term_ = next_term(Term{first.value - 1});
   become_replica({});
   voted_for_ = config_.self;
   begin_generation();

@@ -1,4 +1,5 @@
 #include <catch2/catch.hpp>
+#include <map>
 
 #include "tests/unit/core/fixture.hpp"
 
@@ -362,6 +363,42 @@ TEST_CASE("an operator may say that what is here is all there is", "[claim]") {
   CHECK(member->role() == Role::kPrimary);
   CHECK(member->generation() == 2);
   CHECK(member->term() > Term{4});
+}
+
+TEST_CASE("two members that are forced without hearing of each other share no generation and no term",
+          "[claim]") {
+  constexpr std::uint64_t kElections = 1'000'000;
+  for (const std::size_t members : {2, 3, 5}) {
+    std::map<std::uint64_t, std::size_t> generations;
+    std::map<std::uint64_t, std::size_t> terms;  // without what elections add
+    for (std::size_t slot = 0; slot < members; ++slot) {
+      for (const std::uint64_t known : {1U, 7U, 8U, 999'999U, 1'000'000U, 2'000'001U, 7'654'321U}) {
+        const std::uint64_t generation = next_generation(known, slot, members);
+        CHECK(generation > known);
+        CHECK(generation <= known + members);
+        CHECK(generations.try_emplace(generation, slot).first->second == slot);
+        const Term term = forced_term({known}, slot, members);
+        CHECK(term.value > known + kElections);
+        CHECK(term.value % kElections == 0);
+        CHECK(terms.try_emplace(term.value, slot).first->second == slot);
+      }
+    }
+  }
+}
+
+TEST_CASE("two empty disks do not go on without the third member, however long it stays away",
+          "[claim]") {
+  Member member = MemberBuilder().term(4).tail_in_doubt().build();
+  member.links({2});
+  for (int i = 0; i < 400; ++i) {
+    member.passes(100);
+    answers(member, 2, 4, Claim::kRecovering, 0, 0);
+    REQUIRE(member->role() == Role::kReplica);
+  }
+  // An operator may say so; and once the third one is there, it is no riddle any more.
+  answers(member, 3, 4, Claim::kRecovering, 0, 0);
+  member.passes(50);
+  CHECK(member->role() == Role::kCandidate);
 }
 
 TEST_CASE("a lone member whose tail is in doubt goes on with what it has, as a new generation",
