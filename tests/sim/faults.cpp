@@ -252,6 +252,8 @@ void Faults::catastrophe() {
 
 void Faults::desertion() {
   if (ended_) return;
+  // With more lost disks than a minority nobody knows which terms there have been.
+  if (target_.is_any_in_doubt()) return timeline_.after(20'000, [this] { desertion(); });
   target_.allow_any_loss();
   const std::size_t count = target_.machine_count();
   const std::size_t first = random_.below(count);
@@ -259,11 +261,14 @@ void Faults::desertion() {
   for (std::size_t i = 0; i < minority; ++i) {
     const std::size_t number = (first + i) % count;
     gone_.insert(number);
-    if (target_.machine(number).is_up()) target_.kill_process(number);
+    target_.desert(number);
   }
-  const std::size_t hurt = (first + minority) % count;
-  target_.lose_power(hurt);
-  down_for_a_while(hurt);
+  const std::size_t end = plan_.desertion_hurts_all ? count : minority + 1;
+  for (std::size_t i = minority; i < end; ++i) {
+    const std::size_t hurt = (first + i) % count;
+    target_.lose_power(hurt);
+    down_for_a_while(hurt);
+  }
   look_after();
 }
 

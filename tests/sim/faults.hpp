@@ -38,9 +38,11 @@ struct FaultPlan {
   std::uint64_t hit_primary_one_in = 0;
   // Once, at this time, all lose power; 0: never.
   std::int64_t catastrophe_at_us = 0;
-  // Once, at this time, a minority goes until the end of the faults, and one of the others loses
-  // power: what remains may elect nobody, until an operator decides. 0: never.
+  // Once, from this time on as soon as nobody is in doubt, a minority goes until the end of the
+  // faults, and one of the others loses power, or all do: what remains may elect nobody, until an
+  // operator decides, or they do themselves. 0: never.
   std::int64_t desertion_at_us = 0;
+  bool desertion_hurts_all = false;
 };
 
 class FaultTarget {
@@ -54,7 +56,10 @@ class FaultTarget {
   virtual void restart(std::size_t number) = 0;
   // Whether the cluster's promises allow that this one's disk loses something now.
   virtual bool may_lose_disk(std::size_t number) = 0;
+  virtual bool is_any_in_doubt() = 0;
   virtual void allow_any_loss() = 0;
+  // It goes for good, with what it holds.
+  virtual void desert(std::size_t number) = 0;
   virtual void hand_over(std::size_t target, std::int64_t timeout_us) = 0;
   virtual void abort_hand_over() = 0;
   virtual void say_farewell(std::size_t number) = 0;

@@ -134,23 +134,49 @@ void World::wipe(std::size_t number) {
   hosts_[number]->in_doubt = true;
 }
 
-// A member is out of doubt once it says so and has it on disk.
+void World::desert(std::size_t number) {
+  if (machine(number).is_up()) kill_process(number);
+  hosts_[number]->in_doubt = true;
+}
+
+// A member is out of doubt once it says so and has it on disk. Where an operator forces
+// generations, it must be of the newest: others are to be wiped.
 void World::settle_doubts() {
+  std::uint64_t newest = 0;
+  if (plan_.kind == WorldKind::kDesertion) {
+    for (std::size_t i = 0; i < hosts_.size(); ++i) {
+      if (replica(i) != nullptr) hosts_[i]->generation = replica(i)->generation();
+      newest = std::max(newest, hosts_[i]->generation);
+    }
+    for (auto& host : hosts_)
+      if (host->generation < newest) host->in_doubt = true;
+  }
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     if (hosts_[i]->in_doubt && timeline_.now() >= hosts_[i]->in_doubt_until &&
         replica(i) != nullptr && replica(i)->claim() == wire::Claim::kSound &&
-        member(i).has_record() && !member(i).is_marked_recovering())
+        member(i).has_record() && !member(i).is_marked_recovering() &&
+        hosts_[i]->generation == newest)
       hosts_[i]->in_doubt = false;
   }
+}
+
+bool World::is_in_doubt(std::size_t number) {
+  return hosts_[number]->in_doubt || !member(number).has_record() ||
+         member(number).is_marked_recovering();
+}
+
+bool World::is_any_in_doubt() {
+  settle_doubts();
+  for (std::size_t i = 0; i < hosts_.size(); ++i)
+    if (is_in_doubt(i)) return true;
+  return false;
 }
 
 bool World::may_lose_disk(std::size_t number) {
   settle_doubts();
   std::size_t in_doubt = 1;
   for (std::size_t i = 0; i < hosts_.size(); ++i)
-    if (i != number &&
-        (hosts_[i]->in_doubt || !member(i).has_record() || member(i).is_marked_recovering()))
-      ++in_doubt;
+    if (i != number && is_in_doubt(i)) ++in_doubt;
   // Before a majority has written anything, nobody can tell what was lost.
   return checker_.committed_last().value > 0 && in_doubt <= (hosts_.size() - 1) / 2;
 }
@@ -171,18 +197,22 @@ bool World::has_primary() const {
   return false;
 }
 
-// As the README tells him to: the one that has the most, when those that are left can elect nobody.
+// As the README tells him to: the one that has the most, when those that are left can elect nobody,
+// and of equal ones one that is sound.
 void World::force_generation(const std::set<std::size_t>& gone) {
   settle_doubts();
   if (has_primary() || timeline_.now() - primary_seen_ < kPatienceOfOperatorUs) return;
   std::size_t sound = 0;
   std::optional<std::size_t> most;
+  const auto rank = [this](std::size_t i) {
+    return std::pair(replica(i)->last_index(), replica(i)->claim() == wire::Claim::kSound);
+  };
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     if (gone.contains(i)) continue;
     if (!hosts_[i]->in_doubt && member(i).has_record() && !member(i).is_marked_recovering())
       ++sound;
     if (replica(i) == nullptr || replica(i)->claim() == wire::Claim::kBlank) continue;
-    if (!most || replica(*most)->last_index() < replica(i)->last_index()) most = i;
+    if (!most || rank(*most) < rank(i)) most = i;
   }
   if (sound > hosts_.size() / 2 || !most) return;
   if (!forced_) forced_ = most;
@@ -345,9 +375,11 @@ RunResult World::run() {
     std::printf("%10.3f ms  faults end\n", static_cast<double>(timeline_.now()) / 1000.0);
   const TrueTime quiet_since = timeline_.now();
   bool agreed = run_until(quiet_since + kQuietUs / 2, [this] { return all_agree(); });
-  if (!agreed && any_loss_ && !checker_.failed()) {
+  // Those of an old generation that are emptied may let another one begin, which leaves out others.
+  const int mendings = plan_.kind == WorldKind::kDesertion ? 3 : 1;
+  for (int i = 0; i < mendings && !agreed && any_loss_ && !checker_.failed(); ++i) {
     mend_old_generations();
-    agreed = run_until(timeline_.now() + kQuietUs / 2, [this] { return all_agree(); });
+    agreed = run_until(timeline_.now() + kQuietUs / 2 / mendings, [this] { return all_agree(); });
   }
   if (!agreed && !checker_.failed() && scenario_.trace)
     for (std::size_t i = 0; i < hosts_.size(); ++i) trace(i, describe(i));

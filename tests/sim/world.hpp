@@ -45,7 +45,9 @@ class World final : public FaultTarget {
   void wipe(std::size_t number) override;
   void restart(std::size_t number) override;
   bool may_lose_disk(std::size_t number) override;
+  bool is_any_in_doubt() override;
   void allow_any_loss() override { any_loss_ = true; }
+  void desert(std::size_t number) override;
   void hand_over(std::size_t target, std::int64_t timeout_us) override;
   void abort_hand_over() override;
   void say_farewell(std::size_t number) override { member(number).say_farewell(); }
@@ -64,6 +66,7 @@ class World final : public FaultTarget {
     std::unique_ptr<Member> member;
     bool in_doubt = false;        // its disk lost something, and it has not made up for it yet
     TrueTime in_doubt_until = 0;  // at least
+    std::uint64_t generation = 0;  // as last seen
   };
   void build();
   void build_registers();
@@ -81,6 +84,7 @@ class World final : public FaultTarget {
   std::int64_t draw_wall_error();
   void trace(std::size_t number, const std::string& text);
   void settle_doubts();
+  bool is_in_doubt(std::size_t number);
   bool run_until(TrueTime end, const std::function<bool()>& done);
   void check_leases();
   void check_committed_stays(const log::Entry& entry);

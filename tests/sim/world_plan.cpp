@@ -12,8 +12,7 @@ void make_special(const Scenario& scenario, WorldPlan& plan) {
   Random random(~scenario.seed);
   const std::uint64_t drawn = 1 + random.below(kOneKindIn);
   plan.kind = scenario.kind ? *scenario.kind
-              : drawn < static_cast<std::uint64_t>(WorldKind::kDesertion)
-                  ? static_cast<WorldKind>(drawn)
+              : drawn < kWorldKindNames.size() ? static_cast<WorldKind>(drawn)
                   : WorldKind::kPlain;
   const auto between = [&](std::uint64_t least, std::uint64_t most) {
     return static_cast<std::int64_t>(least + random.below(most - least + 1));
@@ -28,10 +27,16 @@ void make_special(const Scenario& scenario, WorldPlan& plan) {
       plan.faults.farewell_us = between(100'000, 1'500'000);
       break;
     case WorldKind::kDesertion:
-      if (plan.config.members.size() < 3) break;
+      if (plan.config.members.size() < 3) {
+        plan.kind = WorldKind::kPlain;
+        break;
+      }
       plan.fsync_always = false;
       plan.faults.catastrophe_at_us = 0;
       plan.faults.desertion_at_us = between(800'000, 2'000'000);
+      plan.faults.desertion_hurts_all = random.below(2) == 0;
+      if (plan.faults.desertion_hurts_all)
+        plan.config.recovery_wait = core::milliseconds(between(400, 1'200));
       break;
     case WorldKind::kUnilateral:
       if (scenario.members != 0 && scenario.members != 2) {

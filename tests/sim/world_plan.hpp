@@ -30,8 +30,7 @@ enum class WorldKind : std::uint8_t {
   kKeyChanges,    // members come back with new encryption keys
   kFarewells,     // processes are ended as planned, too
   kUnilateral,    // two members, failover: unilateral
-  // A minority goes for long, another loses power, and an operator decides. No seed makes it yet.
-  kDesertion,
+  kDesertion,     // a minority goes for long, another loses power, and an operator decides
 };
 inline constexpr std::array kWorldKindNames{"plain",    "async",      "fsync",    "keys",
                                             "farewell", "unilateral", "desertion"};
