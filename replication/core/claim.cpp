@@ -97,7 +97,7 @@ std::uint64_t next_in_turn(std::uint64_t known, std::size_t slot, std::size_t me
 
 }  // namespace
 
-std::uint64_t next_generation(std::uint64_t known, std::size_t slot, std::size_t members) {
+std::uint64_t forced_generation(std::uint64_t known, std::size_t slot, std::size_t members) {
   return next_in_turn(known, slot, members);
 }
 

@@ -17,8 +17,8 @@
 // is the one case in which acknowledged writes may be lost, and it is said loudly. Anything else
 // (one of three is sound, one recovers, one stays away) is for an operator to decide:
 // GenerationForced. Its term is far above all that are known, as absent members may have been in
-// terms that nobody here heard of. No two members begin the same generation, nor force the same
-// term, as they may do so without hearing of each other.
+// terms that nobody here heard of. No two members are forced to the same generation or term, as
+// they may not hear of each other. (Those that are begun by votes are kept apart by their terms.)
 #pragma once
 
 #include <cstddef>
@@ -82,13 +82,11 @@ class StatusBoard {
   std::map<NodeId, Status> statuses_;
 };
 
-// The number of the generation that the member in this place of the list begins: above `known`, and
-// none that another place comes to.
-std::uint64_t next_generation(std::uint64_t known, std::size_t slot, std::size_t members);
-
-// The first term of a generation that the member in this place is forced to begin: more than a
-// million above `known`, and a million terms apart from all that another place comes to. Nobody
-// holds so many elections unnoticed.
+// The number and the first term of a generation that the member in this place of the list is forced
+// to begin: above what is known, and none that another place comes to. The term is more than a
+// million above, and a million apart from that of any other place: nobody holds so many elections
+// unnoticed.
+std::uint64_t forced_generation(std::uint64_t known, std::size_t slot, std::size_t members);
 Term forced_term(Term known, std::size_t slot, std::size_t members);
 
 // What a recovering member must reach.

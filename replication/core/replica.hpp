@@ -212,7 +212,7 @@ class Replica {
   void judge_generation();
   Duration fresh_for() const;
   bool nobody_can_claim() const;
-  std::uint64_t own_next_generation() const;
+  std::uint64_t highest_known_generation() const;
   void become_recovering(std::string_view why);
   void adopt_generation(std::uint64_t generation);
   void begin_generation();

@@ -124,10 +124,8 @@ bool Replica::nobody_can_claim() const {
                                  now_ - lonely_since_, config_.recovery_wait, config_.failover);
 }
 
-std::uint64_t Replica::own_next_generation() const {
-  const std::uint64_t known =
-      std::max({generation_, agreed_generation_, board_.highest_generation()});
-  return next_generation(known, self_slot_, config_.members.size());
+std::uint64_t Replica::highest_known_generation() const {
+  return std::max({generation_, agreed_generation_, board_.highest_generation()});
 }
 
 // The longest log among those that have one goes on. `board_` tells of members that answered
@@ -151,7 +149,7 @@ void Replica::judge_generation() {
       return;
     }
   }
-  pending_generation_ = own_next_generation();
+  pending_generation_ = highest_known_generation() + 1;
   note(true, fmt::format("nobody can claim to hold everything: stands for generation={} last={}",
                          pending_generation_, log_.last_index().value));
   ++election_.rounds;
@@ -184,7 +182,8 @@ void Replica::on_generation_forced() {
     return;
   }
   note(true, "an operator says that what is here is all there is");
-  pending_generation_ = own_next_generation();
+  pending_generation_ =
+      forced_generation(highest_known_generation(), self_slot_, config_.members.size());
   // Absent members may have been in terms that nobody here has heard of. An entry of such a one is
   // another than ours of the same term, and who holds it may come back recovering and follow.
   const Term first =

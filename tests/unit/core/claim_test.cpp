@@ -373,7 +373,7 @@ TEST_CASE("two members that are forced without hearing of each other share no ge
     std::map<std::uint64_t, std::size_t> terms;  // without what elections add
     for (std::size_t slot = 0; slot < members; ++slot) {
       for (const std::uint64_t known : {1U, 7U, 8U, 999'999U, 1'000'000U, 2'000'001U, 7'654'321U}) {
-        const std::uint64_t generation = next_generation(known, slot, members);
+        const std::uint64_t generation = forced_generation(known, slot, members);
         CHECK(generation > known);
         CHECK(generation <= known + members);
         CHECK(generations.try_emplace(generation, slot).first->second == slot);
