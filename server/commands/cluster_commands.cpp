@@ -258,9 +258,10 @@ void holdfast_force_generation(CommandContext& ctx) {
   if (ctx.argument_count() != 3 || !ctx.argument_is(2, "lose-what-absent-members-hold")) {
     return ctx.error(
         "ERR this member becomes primary with what it holds; what only absent members hold is "
-        "lost, and "
-        "they must be wiped before they come back. To do it: HOLDFAST FORCE-GENERATION "
-        "lose-what-absent-members-hold");
+        "lost, and they must be wiped before they come back. Recovering members follow it; sound "
+        "ones "
+        "do not until they are wiped, so choose a sound one (claim in HOLDFAST STATUS). To do it: "
+        "HOLDFAST FORCE-GENERATION lose-what-absent-members-hold");
   }
   if (cluster == nullptr) return ctx.error("ERR this server is not a member of a cluster");
   const ClusterView view = cluster->view(ctx.now().mono_us);
@@ -269,9 +270,8 @@ void holdfast_force_generation(CommandContext& ctx) {
     return ctx.error("ERR there is a primary: nothing needs to be forced");
   if (view.claim != "sound" && view.claim != "recovering") {
     return ctx.error(
-        "ERR this member holds no data: force a generation on the one that has the most "
-        "(last_index in "
-        "HOLDFAST STATUS)");
+        "ERR this member holds no data: force a generation on one that is sound and has the most "
+        "(claim and last_index in HOLDFAST STATUS)");
   }
   cluster->force_generation();
   ctx.reply().ok();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <algorithm>
 #include <cstdio>
+#include <tuple>
 #include <utility>
 
 #include "tests/sim/history.hpp"
@@ -197,15 +198,17 @@ bool World::has_primary() const {
   return false;
 }
 
-// As the README tells him to: the one that has the most, when those that are left can elect nobody,
-// and of equal ones one that is sound.
+// When those that are left can elect nobody: a sound one, as the README advises, or the one that
+// has the most, though sound ones do not follow it before they are wiped.
 void World::force_generation(const std::set<std::size_t>& gone) {
   settle_doubts();
   if (has_primary() || timeline_.now() - primary_seen_ < kPatienceOfOperatorUs) return;
   std::size_t sound = 0;
   std::optional<std::size_t> most;
-  const auto rank = [this](std::size_t i) {
-    return std::pair(replica(i)->last_index(), replica(i)->claim() == wire::Claim::kSound);
+  const bool prefers_sound = scenario_.seed % 2 == 0;
+  const auto rank = [&](std::size_t i) {
+    const bool is_sound = replica(i)->claim() == wire::Claim::kSound;
+    return std::tuple(prefers_sound && is_sound, replica(i)->last_index(), is_sound);
   };
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     if (gone.contains(i)) continue;

@@ -64,8 +64,8 @@ class World final : public FaultTarget {
         : machine(timeline, random, network, number, clock_offset_us) {}
     Machine machine;
     std::unique_ptr<Member> member;
-    bool in_doubt = false;        // its disk lost something, and it has not made up for it yet
-    TrueTime in_doubt_until = 0;  // at least
+    bool in_doubt = false;         // its disk lost something, and it has not made up for it yet
+    TrueTime in_doubt_until = 0;   // at least
     std::uint64_t generation = 0;  // as last seen
   };
   void build();

@@ -11,9 +11,9 @@ constexpr std::uint64_t kOneKindIn = 16;
 void make_special(const Scenario& scenario, WorldPlan& plan) {
   Random random(~scenario.seed);
   const std::uint64_t drawn = 1 + random.below(kOneKindIn);
-  plan.kind = scenario.kind ? *scenario.kind
+  plan.kind = scenario.kind                    ? *scenario.kind
               : drawn < kWorldKindNames.size() ? static_cast<WorldKind>(drawn)
-                  : WorldKind::kPlain;
+                                               : WorldKind::kPlain;
   const auto between = [&](std::uint64_t least, std::uint64_t most) {
     return static_cast<std::int64_t>(least + random.below(most - least + 1));
   };

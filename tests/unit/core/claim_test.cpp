@@ -365,8 +365,9 @@ TEST_CASE("an operator may say that what is here is all there is", "[claim]") {
   CHECK(member->term() > Term{4});
 }
 
-TEST_CASE("two members that are forced without hearing of each other share no generation and no term",
-          "[claim]") {
+TEST_CASE(
+    "two members that are forced without hearing of each other share no generation and no term",
+    "[claim]") {
   constexpr std::uint64_t kElections = 1'000'000;
   for (const std::size_t members : {2, 3, 5}) {
     std::map<std::uint64_t, std::size_t> generations;
