@@ -120,8 +120,8 @@ Duration Replica::fresh_for() const {
 
 bool Replica::nobody_can_claim() const {
   if (role_ == Role::kPrimary || !suspicion_.is_suspected()) return false;
-  return board_.nobody_can_claim(claim_, log_.last_index(), now_, fresh_for(),
-                                 now_ - lonely_since_, config_.recovery_wait, config_.failover);
+  return board_.nobody_can_claim(claim_, log_.last_index(), now_, fresh_for(), now_ - lonely_since_,
+                                 config_.recovery_wait, config_.failover);
 }
 
 std::uint64_t Replica::highest_known_generation() const {
