@@ -98,8 +98,8 @@ constexpr OptionRow kTable[] = {
              "empty for none.",
      .field = [](Options& o) -> Field { return &o.persistence.snapshot_schedule; }},
     {.path = "persistence.snapshot_log_bytes", .redis_name = "snapshot-log-bytes", .change = Change::kAnytime,
-     .help = "A snapshot is also taken when the log has grown by this much since the last one; 0 for never. (A log in memory is bounded "
-             "in any case, by half of what the data takes or 32 MB.)",
+     .help = "A snapshot is also taken when the log has grown by this much since the last one; 0 for never (a log in memory is bounded "
+             "in any case, by half of what the data takes or 32 MB).",
      .field = [](Options& o) -> Field { return &o.persistence.snapshot_log_bytes; }},
     {.path = "persistence.snapshots_kept", .redis_name = "snapshots-kept", .min = 1, .max = 1000,
      .help = "Newest snapshots to keep, with the log behind the oldest of them.",
