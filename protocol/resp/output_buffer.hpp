@@ -53,6 +53,7 @@ class OutputBuffer {
 
   // Bytes appended and not yet consumed.
   std::size_t pending_bytes() const { return appended_ - consumed_; }
+  // What `open` covers waits for nothing from then on: it is never to be wider than the gate.
   std::size_t sendable_bytes(const GatePoint& open);
   // Fills up to `max` parts with the first `limit` bytes; returns the number of parts.
   std::size_t gather(std::string_view* parts, std::size_t max, std::size_t limit) const;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "replication/log/cipher.hpp"
+#include "replication/log/fsync_mode.hpp"
 #include "replication/log/memory_file_system.hpp"
 #include "server/storage/machine.hpp"
 #include "server/storage/posix_file_system.hpp"
@@ -14,18 +15,6 @@
 namespace holdfast::app {
 
 namespace {
-
-log::FsyncMode mode_of(config::LogFsync fsync) {
-  switch (fsync) {
-    case config::LogFsync::kAlways:
-      return log::FsyncMode::kAlways;
-    case config::LogFsync::kNo:
-      return log::FsyncMode::kNo;
-    case config::LogFsync::kEverySecond:
-      break;
-  }
-  return log::FsyncMode::kEverySecond;
-}
 
 // One snapshot and what is logged behind it; nothing to be synced, or hidden from who finds a disk.
 void keep_in_memory(log::StorageOptions& storage) {
@@ -59,7 +48,7 @@ Result<log::StorageOptions> storage_options(const config::Options& options) {
   std::error_code unknown;
   const std::filesystem::path folder = std::filesystem::current_path(unknown);
   storage.folder = unknown ? "." : folder.string();
-  storage.fsync_mode = mode_of(persistence.log_fsync);
+  storage.fsync_mode = log::fsync_mode_of(persistence.log_fsync);
   storage.snapshot_packing =
       persistence.snapshot_compression ? log::Packing::kZstd : log::Packing::kPlain;
   storage.snapshots_kept = static_cast<std::uint32_t>(persistence.snapshots_kept);

@@ -102,7 +102,6 @@ struct Client {
 
   // The reply to the last request is still to come.
   bool awaits() const { return awaits_snapshot || awaits_digest || awaits_replicas.has_value(); }
-  std::uint64_t commands_processed = 0;
 };
 
 }  // namespace holdfast::client

@@ -331,7 +331,6 @@ bool Node::run(Client& client, const CommandSpec& spec, resp::Arguments argument
   if (client.awaits()) [[unlikely]]
     await(client);
   client.ran = &spec;
-  ++client.commands_processed;
   ++state_.statistics.commands_processed;
   commands::CommandStatistics& statistics = state_.statistics.by_command[spec.number];
   ++statistics.calls;
@@ -443,7 +442,7 @@ void Node::carry_out(Persistence::Outcome outcome) {
     // Nobody knows whether what these wait for will last. As after a crash: the connection ends,
     // and who sends the request again is told that writes are refused.
     state_.clients.for_each([&](Client& client) {
-      if (client.output.sendable_bytes({committed(), asked_round_}) < client.output.pending_bytes())
+      if (client.output.sendable_bytes(gate()) < client.output.pending_bytes())
         effects.close.push_back({client.id, "write_uncertain"});
     });
   }

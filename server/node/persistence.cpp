@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/check.hpp"
+#include "replication/log/fsync_mode.hpp"
 #include "server/node/folder_owner.hpp"
 
 namespace holdfast::node {
@@ -22,25 +23,13 @@ constexpr std::size_t kTailBytesMax = std::size_t{8} << 20;
 // A log in memory may grow by half of what the data takes, and by so much whatever that is.
 constexpr std::uint64_t kMemoryLogBytesMin = std::uint64_t{32} << 20;
 
-log::FsyncMode mode_of(config::LogFsync fsync) {
-  switch (fsync) {
-    case config::LogFsync::kAlways:
-      return log::FsyncMode::kAlways;
-    case config::LogFsync::kEverySecond:
-      return log::FsyncMode::kEverySecond;
-    case config::LogFsync::kNo:
-      return log::FsyncMode::kNo;
-  }
-  HF_CHECK(false && "unknown fsync mode");
-}
-
 }  // namespace
 
 Persistence::Persistence(commands::ServerState& state, Replication* replication)
     : state_(state),
       replication_(replication),
       has_storage_(replication != nullptr || state.options.persistence.enabled),
-      mode_(mode_of(state.options.persistence.log_fsync)),
+      mode_(log::fsync_mode_of(state.options.persistence.log_fsync)),
       snapshot_ended_us_(state.started.mono_us) {
   commands::PersistenceState& shown = state_.persistence;
   shown.enabled = state_.options.persistence.enabled;
@@ -87,7 +76,7 @@ std::vector<log::Request> Persistence::take_requests() {
 
 // (Files in memory have nothing to sync.)
 void Persistence::options_changed() {
-  const log::FsyncMode wanted = mode_of(state_.options.persistence.log_fsync);
+  const log::FsyncMode wanted = log::fsync_mode_of(state_.options.persistence.log_fsync);
   if (wanted == mode_ || !state_.persistence.enabled || state_.persistence.loading) return;
   mode_ = wanted;
   appends_.emplace_back(log::ChangeModeRequest{wanted});

@@ -127,6 +127,11 @@ class Node(Lives):
         with self.connect(timeout_s) as connection:
             return connection.call(*arguments)
 
+    def fill(self, count):
+        """Ballast, so that there is something to be copied."""
+        with self.connect() as connection:
+            connection.pipeline([["SET", b"ballast:%d" % i, b"%d" % i * 100] for i in range(count)], batch=100)
+
     def info(self, section="replication"):
         return dict(line.split(":", 1) for line in self.call("INFO", section).decode().split("\r\n") if line and line[0] != "#")
 

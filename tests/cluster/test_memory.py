@@ -34,8 +34,7 @@ def test_members_in_memory_fetch_what_is_in_snapshots_only(new_cluster, new_load
     """The log begins behind a snapshot, so a full synchronisation is needed; a stop by SIGTERM hands over first."""
     cluster = new_cluster(*OFF, "--set", "persistence.snapshot_log_bytes=2mb", "--set", "persistence.segment_bytes=1mb")
     primary = cluster.start()
-    with primary.connect() as connection:
-        connection.pipeline([["SET", b"ballast:%d" % i, b"%d" % i * 100] for i in range(20_000)], batch=100)
+    primary.fill(20_000)
     load = new_load(cluster)
     load.start_usual()
     for node in cluster.nodes:

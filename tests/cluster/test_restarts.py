@@ -74,8 +74,7 @@ def test_a_wiped_node_gets_what_is_in_snapshots_only(new_cluster, new_load, repo
     """The others have cut their logs off behind snapshots, so that nothing but a full synchronisation can bring it back."""
     cluster = new_cluster("--set", "persistence.segment_bytes=1mb", "--set", "persistence.snapshots_kept=1")
     primary = cluster.start()
-    with primary.connect() as connection:
-        connection.pipeline([["SET", b"ballast:%d" % i, b"%d" % i * 100] for i in range(50_000)], batch=100)
+    primary.fill(50_000)
     load = new_load(cluster)
     load.start_usual()
     for node in cluster.nodes:

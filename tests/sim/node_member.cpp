@@ -6,6 +6,8 @@
 #include <string_view>
 #include <utility>
 
+#include "replication/log/fsync_mode.hpp"
+
 namespace holdfast::sim {
 
 namespace {
@@ -18,18 +20,6 @@ constexpr std::uint32_t kShortWrites = 5'000;
 // A process that cannot go on is started again, as a service manager does.
 constexpr std::int64_t kRestartUs = 100'000;
 constexpr std::array kFsyncNames{"always", "everysec", "no"};
-
-log::FsyncMode mode_of(config::LogFsync fsync) {
-  switch (fsync) {
-    case config::LogFsync::kAlways:
-      return log::FsyncMode::kAlways;
-    case config::LogFsync::kEverySecond:
-      return log::FsyncMode::kEverySecond;
-    case config::LogFsync::kNo:
-      break;
-  }
-  return log::FsyncMode::kNo;
-}
 
 }  // namespace
 
@@ -74,7 +64,7 @@ log::StorageOptions NodeMember::storage_options() {
   storage.boot_id = fmt::format("boot {}", boot_);
   storage.segment_bytes_max = kSegmentBytes;
   storage.snapshots_kept = 2;
-  storage.fsync_mode = mode_of(fsync_);
+  storage.fsync_mode = log::fsync_mode_of(fsync_);
   storage.keys = log::KeyRing(keys_);
   storage.next_salt = [random = Random(random_.next())]() mutable {
     log::Salt salt;

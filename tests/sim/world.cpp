@@ -318,15 +318,14 @@ bool World::all_agree() {
     return false;
   }
   LogIndex last = checker_.committed_last();
-  const bool is_forever = plan_.kind != WorldKind::kUnilateral;
   // The side that lost may have committed more than the one that won.
-  for (std::size_t i = 0; i < hosts_.size() && !is_forever; ++i)
+  for (std::size_t i = 0; i < hosts_.size() && may_lose_committed(); ++i)
     if (is_primary(i)) last = replica(i)->last_index();
   std::size_t primaries = 0;
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     if (replica(i) == nullptr || replica(i)->claim() != wire::Claim::kSound ||
         member(i).applied() != last || replica(i)->commit_index() != last || last.value == 0 ||
-        (is_forever && replica(i)->term_at(last) != checker_.committed(last)->term))
+        (!may_lose_committed() && replica(i)->term_at(last) != checker_.committed(last)->term))
       return false;
     primaries += is_primary(i) ? 1 : 0;
     member(i).check_state();

@@ -101,6 +101,20 @@ TEST_CASE("a primary whose clock stands still answers no read with reads quorum"
   CHECK(reads_in_the_past({}) == bulk("old"));
 }
 
+TEST_CASE("a disk that fails lets no read leave that a majority has not confirmed",
+          "[cluster][reads]") {
+  ClusterHarness cluster(3, by_quorum());
+  const std::size_t first = cluster.primary().value();
+  REQUIRE(cluster.call(first, {"SET", "k", "v"}) == kOk);
+  cluster.isolate(first);
+  cluster.disk(first).set_weather({.write_error = 1'000'000, .sync_error = 1'000'000});
+  CHECK(cluster.call(first, {"GET", "k"}).empty());
+  CHECK(cluster.call(first, {"SET", "k", "w"}).empty());
+  REQUIRE(cluster.call(first, {"HOLDFAST", "STATUS"}).empty());  // behind the others
+  CHECK_FALSE(cluster.node(first).state().persistence.disk_error.empty());
+  CHECK(cluster.output(first).empty());
+}
+
 TEST_CASE("with reads quorum a replica answers who says READONLY", "[cluster][reads]") {
   ClusterHarness cluster(3, by_quorum());
   const std::size_t first = cluster.primary().value();
