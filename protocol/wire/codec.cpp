@@ -122,6 +122,7 @@ class Encoder {
     id(m.last_term);
     varint(m.promise_us_max);
     flag(m.hears_primary);
+    flag(m.is_log_partial);
   }
   void fields(const SnapshotChunk& m) {
     id(m.snapshot.index);
@@ -255,6 +256,7 @@ class Decoder {
     id(m.last_term);
     m.promise_us_max = in_.varint();
     number(m.hears_primary, 1);
+    number(m.is_log_partial, 1);
   }
   void fields(SnapshotChunk& m) {
     id(m.snapshot.index);

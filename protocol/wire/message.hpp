@@ -138,6 +138,7 @@ struct StatusReply {
   Term last_term;
   std::uint64_t promise_us_max = 0;  // the longest lease that it ever promised or asked for
   bool hears_primary = false;
+  bool is_log_partial = false;  // log::DurableRecord
 };
 
 // Names a state: that after the entry (index, term).

@@ -14,6 +14,11 @@ Claim claim_at_start(const Start& start) {
   return doubt ? Claim::kRecovering : Claim::kSound;
 }
 
+bool begins_anew(const Start& start) {
+  if (claim_at_start(start) != Claim::kRecovering) return false;
+  return start.record.is_log_partial || start.log_is_missing || start.last_index.value == 0;
+}
+
 std::uint64_t proposed_generation(const log::DurableRecord& record) {
   std::uint64_t number = 0;
   for (std::size_t i = 0; i < 4; ++i) number = number << 8 | record.log_id[i];
@@ -60,22 +65,26 @@ std::uint64_t StatusBoard::longest_promise_us() const {
   return longest;
 }
 
-bool StatusBoard::nobody_can_claim(Claim own, LogIndex own_last, MonoTime now, Duration fresh_for,
+bool StatusBoard::nobody_can_claim(const wire::StatusReply& own, MonoTime now, Duration fresh_for,
                                    Duration lonely, Duration recovery_wait,
                                    Failover failover) const {
   const bool one_suffices = failover == Failover::kUnilateral;
   const std::size_t needed = one_suffices ? 1 : (peers_ + 1) / 2 + 1;
   std::size_t present = 0;
-  std::size_t sound = own == Claim::kSound ? 1 : 0;
-  std::size_t with_log = own != Claim::kBlank ? 1 : 0;
-  std::size_t with_entries = own_last.value != 0 ? 1 : 0;
+  std::size_t sound = 0;
+  std::size_t with_log = 0;
+  std::size_t with_entries = 0;  // that were not begun anew
+  const auto count = [&](const wire::StatusReply& reply) {
+    if (reply.claim == Claim::kSound) ++sound;
+    if (reply.claim != Claim::kBlank) ++with_log;
+    if (reply.last_index.value != 0 && !reply.is_log_partial) ++with_entries;
+  };
+  count(own);
   for (const auto& [peer, status] : statuses_) {
     if (now - status.at >= fresh_for) continue;
     if (status.reply.hears_primary) return false;
     ++present;
-    if (status.reply.claim == Claim::kSound) ++sound;
-    if (status.reply.claim != Claim::kBlank) ++with_log;
-    if (status.reply.last_index.value != 0) ++with_entries;
+    count(status.reply);
   }
   if (sound >= needed || with_log < needed) return false;
   const std::size_t absent = peers_ - present;

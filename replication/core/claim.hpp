@@ -11,8 +11,9 @@
 // If all members are present and fewer than a majority are sound, nobody can claim anything. Those
 // who are absent are waited for up to recovery_wait, as they may hold what the others lost; then
 // nobody can claim anything if none that is present is sound, or if there would be no sound
-// majority even with all that are absent. In their absence an empty log counts for nothing: two
-// lost disks of three know nothing of what the third one holds. The longest log among those that
+// majority even with all that are absent. In their absence a log counts for nothing that is empty,
+// or was begun anew and has not come to what the others had (log::DurableRecord::is_log_partial):
+// two lost disks of three do not know what the third one holds. The longest log among those that
 // have one begins a new generation, and whoever was absent is refused until its disk is wiped. That
 // is the one case in which acknowledged writes may be lost, and it is said loudly. Anything else
 // (one of three is sound, one recovers, one stays away) is for an operator to decide:
@@ -35,6 +36,8 @@ namespace holdfast::core {
 
 // From what recovery found.
 wire::Claim claim_at_start(const Start& start);
+// The same, of what a log that is recovering holds: log::DurableRecord::is_log_partial.
+bool begins_anew(const Start& start);
 
 // What a blank member proposes as the cluster's first generation, in the place where others say
 // theirs. It comes from its log id, which is random and lasts, so that two clusters do not begin
@@ -71,9 +74,9 @@ class StatusBoard {
   std::uint64_t highest_proposal() const;
   std::uint64_t longest_promise_us() const;
 
-  // Judgement of a member that finds no primary; `own` is its claim, `own_last` the end of its log,
-  // `lonely` how long it has been without a primary.
-  bool nobody_can_claim(wire::Claim own, LogIndex own_last, MonoTime now, Duration fresh_for,
+  // Judgement of a member that finds no primary; `own` is what it would answer itself, `lonely` how
+  // long it has been without a primary.
+  bool nobody_can_claim(const wire::StatusReply& own, MonoTime now, Duration fresh_for,
                         Duration lonely, Duration recovery_wait, Failover failover) const;
 
  private:

@@ -47,6 +47,7 @@ Replica::Replica(Config config, Start start)
       voted_for_{start.record.voted_for},
       generation_(start.record.generation),
       claim_(claim_at_start(start)),
+      is_log_partial_(begins_anew(start)),
       log_(start),
       commit_(std::max(start.snapshot.index, start.applied)),
       reported_commit_(commit_),
@@ -271,8 +272,7 @@ void Replica::answer_old_term(NodeId from, const wire::Message& message) {
 void Replica::on_record_saved(WriteNumber write) {
   if (!outbox_.on_record_saved(write, *out_)) return;
   if (is_clearing_mark_) {
-    is_clearing_mark_ = false;
-    claim_ = wire::Claim::kSound;
+    become_sound();
     note(false,
          fmt::format("recovered node={} last={}", config_.self.value, log_.last_index().value));
   }
@@ -355,6 +355,7 @@ void Replica::save_record() {
   record_.voted_for = voted_for_.value;
   record_.generation = generation_;
   record_.recovering = claim_ != wire::Claim::kSound && !is_clearing_mark_;
+  record_.is_log_partial = record_.recovering && is_log_partial_;
   if (HF_BUG(kLoseRecoveringMark)) record_.recovering = claim_ == wire::Claim::kBlank;
   outbox_.note_record_write(++writes_);
   out_->records.push_back({writes_, record_});

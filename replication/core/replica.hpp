@@ -214,6 +214,8 @@ class Replica {
   bool nobody_can_claim() const;
   std::uint64_t highest_known_generation() const;
   void become_recovering(std::string_view why);
+  void become_sound();
+  wire::StatusReply own_status() const;
   void adopt_generation(std::uint64_t generation);
   void begin_generation();
   void on_generation_forced();
@@ -234,6 +236,7 @@ class Replica {
   std::uint64_t generation_ = 0;
   wire::Claim claim_;
   bool is_clearing_mark_ = false;  // the record without the mark is being saved
+  bool is_log_partial_;            // log::DurableRecord
 
   WriteNumber writes_ = 0;  // the last number given
   Outbox outbox_;

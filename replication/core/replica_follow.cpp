@@ -196,7 +196,8 @@ void Replica::discard_all() {
   apply_read_ = 0;
   assembly_.reset();
   drop_incoming();
-  if (claim_ == wire::Claim::kSound) become_recovering("discarded");
+  is_log_partial_ = true;
+  become_recovering("discarded");
   reject_append(primary_, {}, {});
 }
 

@@ -15,11 +15,18 @@ void Replica::on_status_request(NodeId from, const wire::StatusRequest& request)
   const bool hears = role_ == Role::kPrimary || (primary_.value != 0 && !suspicion_.is_suspected());
   const std::uint64_t generation =
       claim_ == wire::Claim::kBlank ? proposed_generation(record_) : generation_;
-  outbox_.send(from,
-               {term_, generation,
-                wire::StatusReply{request.nonce, claim_, log_.last_index(), log_.last_term(),
-                                  record_.promise_ms_max * 1000, hears}},
-               *out_);
+  wire::StatusReply reply = own_status();
+  reply.nonce = request.nonce;
+  reply.hears_primary = hears;
+  outbox_.send(from, {term_, generation, reply}, *out_);
+}
+
+wire::StatusReply Replica::own_status() const {
+  return {.claim = claim_,
+          .last_index = log_.last_index(),
+          .last_term = log_.last_term(),
+          .promise_us_max = record_.promise_ms_max * 1000,
+          .is_log_partial = is_log_partial_};
 }
 
 bool Replica::wants_statuses() const {
@@ -71,7 +78,7 @@ void Replica::judge_blank() {
       return;
     }
     refused_noted_ = false;
-    claim_ = wire::Claim::kSound;
+    become_sound();
     // All of them, whoever is the first to know, come to the same number.
     generation_ = board_.highest_generation();
     if (generation_ == 0)
@@ -87,6 +94,7 @@ void Replica::judge_blank() {
   voted_for_ = config_.self;
   generation_ = std::max<std::uint64_t>(1, board_.highest_generation());
   claim_ = wire::Claim::kRecovering;
+  is_log_partial_ = true;
   lonely_since_ = now_;
   const Duration longest{std::max<std::int64_t>(
       static_cast<std::int64_t>(board_.longest_promise_us()), config_.lease.us)};
@@ -105,6 +113,13 @@ void Replica::become_recovering(std::string_view why) {
   save_record();
 }
 
+// It holds everything that it is to answer for.
+void Replica::become_sound() {
+  claim_ = wire::Claim::kSound;
+  is_clearing_mark_ = false;
+  is_log_partial_ = false;
+}
+
 void Replica::judge_recovery() {
   if (claim_ != wire::Claim::kRecovering || is_clearing_mark_) return;
   if (mark_.term.value == 0 || mark_.term != term_ || primary_.value == 0) return;
@@ -120,7 +135,7 @@ Duration Replica::fresh_for() const {
 
 bool Replica::nobody_can_claim() const {
   if (role_ == Role::kPrimary || !suspicion_.is_suspected()) return false;
-  return board_.nobody_can_claim(claim_, log_.last_index(), now_, fresh_for(), now_ - lonely_since_,
+  return board_.nobody_can_claim(own_status(), now_, fresh_for(), now_ - lonely_since_,
                                  config_.recovery_wait, config_.failover);
 }
 
@@ -162,8 +177,7 @@ void Replica::begin_generation() {
                          "only lost or absent disks held are lost",
                          pending_generation_, config_.self.value, log_.last_index().value));
   generation_ = pending_generation_;
-  claim_ = wire::Claim::kSound;
-  is_clearing_mark_ = false;
+  become_sound();
   save_record();
 }
 

@@ -23,8 +23,8 @@ struct Start {
   std::uint64_t seed = 0;  // true randomness, not to be the same on two members or starts
   bool is_new = false;     // an empty folder
   // As recovered. If the folder is new, the owner fills in log_id (random), fsync_mode, cluster_id,
-  // members, boot_id; the replica owns incarnation, generation, recovering, term, voted_for,
-  // promise_ms_max, and sets running.
+  // members, boot_id; the replica owns incarnation, generation, recovering, is_log_partial,
+  // term, voted_for, promise_ms_max, and sets running.
   log::DurableRecord record;
   wire::SnapshotId snapshot;  // the newest valid one; index 0: none
   std::vector<TermRun> runs;  // of the entries behind the snapshot

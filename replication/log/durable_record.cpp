@@ -32,10 +32,15 @@ bool is_older(std::uint64_t sequence, std::uint64_t than) {
   return static_cast<std::int64_t>(sequence - than) < 0;
 }
 
-std::uint8_t flag(ByteReader& reader) {
+std::uint8_t number(ByteReader& reader, std::uint8_t highest) {
   const std::uint8_t value = reader.u8();
-  if (value > 1) reader.fail();
+  if (value > highest) reader.fail();
   return value;
+}
+
+std::uint8_t recovering_byte(const DurableRecord& record) {
+  if (!record.recovering) return 0;
+  return record.is_log_partial ? 2 : 1;
 }
 
 std::optional<Slot> decode_body(std::string_view body) {
@@ -50,8 +55,10 @@ std::optional<Slot> decode_body(std::string_view body) {
   const std::uint8_t mode = reader.u8();
   if (mode > static_cast<std::uint8_t>(FsyncMode::kAlways)) return std::nullopt;
   record.fsync_mode = static_cast<FsyncMode>(mode);
-  record.running = flag(reader) != 0;
-  record.recovering = flag(reader) != 0;
+  record.running = number(reader, 1) != 0;
+  const std::uint8_t recovering = number(reader, 2);
+  record.recovering = recovering != 0;
+  record.is_log_partial = recovering == 2;
   record.term = Term{reader.u64()};
   record.voted_for = reader.u64();
   record.promise_ms_max = reader.u64();
@@ -94,7 +101,7 @@ std::string encode_slot(const DurableRecord& record, std::uint64_t sequence) {
   body.u64(record.generation);
   body.u8(static_cast<std::uint8_t>(record.fsync_mode));
   body.u8(record.running ? 1 : 0);
-  body.u8(record.recovering ? 1 : 0);
+  body.u8(recovering_byte(record));
   body.u64(record.term.value);
   body.u64(record.voted_for);
   body.u64(record.promise_ms_max);

@@ -6,8 +6,9 @@
 //   slot  := magic[8] version:u16 length:u32 crc:u32 body[length]
 //     crc     CRC-32C of length, body
 //   body  := sequence:u64 log_id[16] incarnation:u64 generation:u64
-//            fsync_mode:u8 running:u8 recovering:u8 term:u64 voted_for:u64 promise_ms_max:u64
-//            boot_id:string cluster_id:string count:varint {member:string} [node:string]
+//            fsync_mode:u8 running:u8 recovering:u8(2: is_log_partial) term:u64 voted_for:u64
+//            promise_ms_max:u64 boot_id:string cluster_id:string count:varint {member:string}
+//            [node:string]
 //
 // `node` came later: a record without it is read.
 //
@@ -36,6 +37,9 @@ struct DurableRecord {
   FsyncMode fsync_mode = FsyncMode::kEverySecond;  // that the log is written with
   bool running = false;                            // false after a clean stop
   bool recovering = false;
+  // The log was begun anew (a lost disk, a history given up) and does not yet hold what the others
+  // had then: it may lack any of it, not only its end. Only if `recovering`.
+  bool is_log_partial = false;
   Term term;
   std::uint64_t voted_for = 0;  // member number in `term`; 0 = nobody
   // The longest lease that was ever promised.

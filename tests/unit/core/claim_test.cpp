@@ -22,12 +22,16 @@ VoteRequest vote(std::uint64_t term, std::uint64_t last) {
 }
 
 void answers(Member& member, std::uint64_t peer, std::uint64_t term, Claim claim,
-             std::uint64_t last, std::uint64_t last_term, std::uint64_t promise_us = 0) {
+             std::uint64_t last, std::uint64_t last_term, std::uint64_t promise_us = 0,
+             bool is_log_partial = false) {
   const auto request = member.said<StatusRequest>(peer);
   REQUIRE(request);
   member.happens(Received{
       {peer},
-      {{term}, 1, StatusReply{request->nonce, claim, {last}, {last_term}, promise_us, false}}});
+      {{term},
+       1,
+       StatusReply{
+           request->nonce, claim, {last}, {last_term}, promise_us, false, is_log_partial}}});
 }
 
 Member blank(bool bootstrap) {
@@ -398,6 +402,36 @@ TEST_CASE("two empty disks do not go on without the third member, however long i
   }
   // An operator may say so; and once the third one is there, it is no riddle any more.
   answers(member, 3, 4, Claim::kRecovering, 0, 0);
+  member.passes(50);
+  CHECK(member->role() == Role::kCandidate);
+}
+
+TEST_CASE("two lost disks that have caught up in part do not go on without the third member",
+          "[claim]") {
+  Member member = blank(false);
+  answers(member, 2, 4, Claim::kSound, 50, 1);
+  answers(member, 3, 4, Claim::kSound, 50, 1);
+  REQUIRE(member->claim() == Claim::kRecovering);
+  member.forget();
+  member.hears(2, {5}, Heartbeat{1, 0, {}, {50}, {}});
+  member.hears(2, {5}, entries_after(0, 0, 5, 10));
+  REQUIRE(member->last_index() == LogIndex{10});
+  CHECK(member.saved_record().is_log_partial);
+  SECTION("while they run") {}
+  SECTION("nor after restarts") {
+    MemberBuilder again;
+    again.log_through(10, 5).start().record = member.saved_record();
+    member = again.build();
+  }
+  member.links({3});
+  for (int i = 0; i < 400; ++i) {
+    member.passes(100);
+    if (!member.said<StatusRequest>(3)) continue;
+    answers(member, 3, 5, Claim::kRecovering, 10, 5, 0, true);
+    REQUIRE(member->role() == Role::kReplica);
+  }
+  // With all of them there it is no riddle any more.
+  answers(member, 2, 4, Claim::kRecovering, 0, 0);
   member.passes(50);
   CHECK(member->role() == Role::kCandidate);
 }

@@ -367,6 +367,21 @@ TEST_CASE("a record is saved and found behind the highest sequence, too", "[reco
   }
 }
 
+TEST_CASE("a record keeps that its log was begun anew while it is recovering, no longer",
+          "[recovery]") {
+  SimDisk disk(1);
+  build_folder(disk);
+  DurableRecord record = recover(disk, {kFolder, {}, "boot"})->record;
+  record.is_log_partial = true;
+  for (const bool is_recovering : {true, false}) {
+    record.recovering = is_recovering;
+    REQUIRE(recover(disk, {kFolder, {}, "boot"})->record_file->save(record));
+    const DurableRecord found = recover(disk, {kFolder, {}, "boot"})->record;
+    CHECK(found.recovering == is_recovering);
+    CHECK(found.is_log_partial == is_recovering);
+  }
+}
+
 TEST_CASE("keys: the right one opens, any other is named and refused", "[recovery]") {
   const MasterKey old_key = make_key(1);
   const MasterKey new_key = make_key(2);
