@@ -5,8 +5,8 @@ network of namespaces, with a client beside it. Counted is the time to the first
 asked on open connections every millisecond, so that no driver's patience is part of it; and of the writes that independent
 writers had acknowledged, those that are not there when all is well again.
 
-Then what a write costs that a majority holds, beside redis-server's SET with WAIT 1; and a full synchronisation. No process is
-pinned here: nodes and load share the two cores that the other figures keep apart.
+Then what a write costs that a majority holds, beside redis-server's SET with WAIT 1, and a read that a majority confirms; and a full
+synchronisation. No process is pinned here: nodes and load share the two cores that the other figures keep apart.
 """
 
 import contextlib
@@ -62,6 +62,7 @@ def _run(plan):
     acknowledged, lost = dict.fromkeys(failovers, 0), {name: [] for name in failovers}
     skipped = {}
     writes = {name: [] for name in WRITE_CASES}
+    reads = {name: [] for name in READ_CASES}
     syncs = {system: [] for system in SYSTEMS}
 
     def one_run(number):
@@ -79,7 +80,10 @@ def _run(plan):
                 lost[name] += gone
         for name in list(WRITE_CASES) if number % 2 == 0 else list(WRITE_CASES)[::-1]:
             plan.say(f"failover: run {number + 1} of {plan.runs}: writes, {name}")
-            writes[name].append(_writes(plan, *WRITE_CASES[name]))
+            writes[name].append(_requests(plan, *WRITE_CASES[name]))
+        for name in list(READ_CASES) if number % 2 == 0 else list(READ_CASES)[::-1]:
+            plan.say(f"failover: run {number + 1} of {plan.runs}: reads, {name}")
+            reads[name].append(_requests(plan, *READ_CASES[name]))
         if number < 3:
             for system in SYSTEMS if number % 2 == 0 else SYSTEMS[::-1]:
                 plan.say(f"failover: run {number + 1} of {plan.runs}: full synchronisation, {system}")
@@ -91,11 +95,13 @@ def _run(plan):
     return {"settings": {"down_after_ms": redis_sentinel.DOWN_AFTER_MS, "writes_per_s_of_each_writer": WRITES_PER_S,
                          "failovers_a_run": FAILOVERS, "sessions": SESSIONS, "keys": QUIET_KEYS},
             "runs": {**failovers, **{f"writes, {name}": runs for name, runs in writes.items()},
+                     **{f"reads, {name}": runs for name, runs in reads.items()},
                      **{f"synchronisation, {system}": runs for system, runs in syncs.items()}},
             "summary": {"failovers": {name: _times(times) for name, times in failovers.items()}, "acknowledged": acknowledged,
                         "lost": {name: sum(each) for name, each in lost.items()},
                         "failovers_with_losses": {name: sum(gone > 0 for gone in each) for name, each in lost.items()},
-                        "skipped": skipped, "writes": _writes_summary(writes), "synchronisation": _syncs_summary(syncs), "calm": calm}}
+                        "skipped": skipped, "writes": _requests_summary(writes),
+                        "reads": _requests_summary(reads), "synchronisation": _syncs_summary(syncs), "calm": calm}}
 
 
 def _times(times):
@@ -226,11 +232,15 @@ WRITE_CASES = {
     "holdfast alone, SET": ("holdfast", 1, "set"),
     "holdfast, 3 nodes, SET": ("holdfast", 3, "set"),
 }
+READ_CASES = {
+    "holdfast, 3 nodes, GET, reads: lease": ("holdfast", 3, "get"),
+    "holdfast, 3 nodes, GET, reads: quorum": ("holdfast", 3, "get", "--set", "cluster.reads=quorum"),
+}
 YARDSTICKS = ("redis-server, 1 replica, SET + WAIT 1", "redis-server, 2 replicas, SET + WAIT 1")
 ALONE, QUORUM = "holdfast alone, SET", "holdfast, 3 nodes, SET"
 
 
-def _writes(plan, system, nodes, operation):
+def _requests(plan, system, nodes, operation, *words):
     names = "abc"[:nodes]
     options = {"sentinels": False} if system == "redis-server" else {}
     duration_ms, warmup_ms = (1000, 300) if plan.quick else (4000, 500)
@@ -242,7 +252,7 @@ def _writes(plan, system, nodes, operation):
             primary, others = server, ()
             pids = [server.pid]
         else:
-            cluster = stack.enter_context(_system(system, names=names, **options))
+            cluster = stack.enter_context(_system(system, *words, names=names, **options))
             primary = cluster.start()
             others = cluster.others(primary)
             pids = [primary.process.pid] + [node.process.pid for node in others]
@@ -254,7 +264,7 @@ def _writes(plan, system, nodes, operation):
         one = plan.load.stream(primary, op=operation, count=QUIET_KEYS, order="random", clients=1, duration_ms=duration_ms,
                                warmup_ms=warmup_ms)
         if one["requests"] == 0:
-            raise RuntimeError(f"{system}: a client's writes were held up all the time")
+            raise RuntimeError(f"{system}: a client's requests were held up all the time")
         before = [_cpu_ns(pid) for pid in pids]
         many = plan.load.stream(primary, op=operation, count=QUIET_KEYS, order="random", clients=50, duration_ms=duration_ms,
                                 server_pid=pids[0])
@@ -269,10 +279,10 @@ def _cpu_ns(pid):
     return time.clock_gettime_ns((~pid << 3) | 2)
 
 
-def _writes_summary(writes):
+def _requests_summary(cases):
     return {name: {field: Spread([run[field] for run in runs]).to_json()
                    for field in ("p50_us", "p99_us", "per_s", "p99_50_us", "primary_cpu_us", "replica_cpu_us")}
-            for name, runs in writes.items()}
+            for name, runs in cases.items()}
 
 
 # --- a full synchronisation
@@ -333,7 +343,8 @@ def _calm(plan):
 
 def text(_plan, result):
     summary = result["summary"]
-    return "\n\n".join((_failover_text(summary), _writes_text(summary["writes"]), _sync_text(summary["synchronisation"]), _calm_text(summary["calm"])))
+    return "\n\n".join((_failover_text(summary), _writes_text(summary["writes"]),
+                        _measured("read", summary["reads"]), _sync_text(summary["synchronisation"]), _calm_text(summary["calm"])))
 
 
 def _failover_text(summary):
@@ -364,11 +375,14 @@ def _spread(value, digits=0, scale=1.0):
     return Spread(value["runs"]).text(digits, scale) if value is not None else ""
 
 
-def _writes_text(writes):
+def _measured(what, cases):
     rows = [[name, _spread(row["p50_us"]), _spread(row["p99_us"]), _spread(row["per_s"], 1, 1e-3),
-             _spread(row["primary_cpu_us"], 1), _spread(row["replica_cpu_us"], 1)] for name, row in writes.items()]
-    measured = table(["write", "one client, p50 µs", "p99 µs", "50 clients, thousand/s", "CPU of the primary, µs a write",
-                      "of a replica"], rows)
+             _spread(row["primary_cpu_us"], 1), _spread(row["replica_cpu_us"], 1)] for name, row in cases.items()]
+    return table([what, "one client, p50 µs", "p99 µs", "50 clients, thousand/s", f"CPU of the primary, µs a {what}", "of a replica"], rows)
+
+
+def _writes_text(writes):
+    measured = _measured("write", writes)
     if any(writes[name]["p50_us"] is None for name in (ALONE, QUORUM, *YARDSTICKS)):
         return measured
     ours = writes[QUORUM]
