@@ -65,6 +65,22 @@ void Checker::on_data(std::size_t node, LogIndex index, Term term, std::uint64_t
                      index.value, term.value));
 }
 
+void Checker::on_marked(std::size_t node, LogIndex index, Term term, const std::string& digest) {
+  const auto [at, is_new] = marked_.try_emplace({index, term}, digest);
+  if (!is_new && at->second != digest)
+    fail(fmt::format("node {} has another digest than others at the marker of index {} of term {}",
+                     node + 1, index.value, term.value));
+}
+
+void Checker::forget_unless(const std::function<bool(LogIndex index, Term term)>& is_held) {
+  const auto is_gone = [&](const auto& each) {
+    return !is_held(each.first.first, each.first.second);
+  };
+  std::erase_if(appended_, is_gone);
+  std::erase_if(data_, is_gone);
+  std::erase_if(marked_, is_gone);
+}
+
 void Checker::on_acknowledged(LogIndex index, std::uint64_t entry_hash) {
   ++acknowledged_count_;
   const EntryFact* entry = committed(index);

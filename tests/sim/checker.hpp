@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -50,6 +51,11 @@ class Checker {
   // Applied state, committed or not: the log up to an entry is the same wherever its index and term
   // are, and so is the data.
   void on_data(std::size_t node, LogIndex index, Term term, std::uint64_t digest);
+  // What a member that is asked tells of a marker (HOLDFAST MARK).
+  void on_marked(std::size_t node, LogIndex index, Term term, const std::string& digest);
+  // Where it may be lost, an entry that nobody has any more may come anew, as another one: a term
+  // whose only member has lost its disk is known to nobody.
+  void forget_unless(const std::function<bool(LogIndex index, Term term)>& is_held);
   void on_acknowledged(LogIndex index, std::uint64_t entry_hash);
   // The same, by whoever has judged it himself.
   void note_acknowledged() { ++acknowledged_count_; }
@@ -92,6 +98,7 @@ class Checker {
   std::vector<EntryFact> committed_;
   std::vector<std::uint64_t> digests_;
   std::map<std::pair<LogIndex, Term>, std::uint64_t> data_;
+  std::map<std::pair<LogIndex, Term>, std::string> marked_;
   std::map<Term, std::size_t> primaries_;
   LogIndex shown_;
   std::vector<LogIndex> kept_;  // by each generation that lost something

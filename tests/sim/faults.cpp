@@ -182,8 +182,11 @@ void Faults::flap() {
   const std::size_t count = target_.machine_count();
   if (count < 2) return;
   const std::size_t a = victim();
-  const std::size_t b = (a + 1 + random_.below(count - 1)) % count;
-  network_.break_link(a, b);
+  // One link, or all that it has, as an interface does that goes down and up.
+  const bool is_interface = random_.below(4) == 0;
+  const std::size_t first = 1 + random_.below(count - 1);
+  for (std::size_t i = 0; i < (is_interface ? count - 1 : 1); ++i)
+    network_.break_link(a, (a + 1 + (first - 1 + i) % (count - 1)) % count);
 }
 
 void Faults::pause() {
@@ -230,9 +233,22 @@ void Faults::disk() {
 }
 
 void Faults::clock() {
+  if (plan_.clocks_stop && random_.below(2) == 0) return stop_clock();
   Clock& clock = target_.machine(random_.below(target_.machine_count())).clock();
-  if (plan_.clocks_stop && random_.below(2) == 0) return clock.stop();
   clock.set_drift(below(2 * plan_.drift_ppm_max + 1) - plan_.drift_ppm_max);
+}
+
+// Who believes that no time passes, and does not hear that others go on, is the last to learn.
+void Faults::stop_clock() {
+  const std::size_t number = victim();
+  target_.machine(number).clock().stop();
+  if (random_.below(2) == 0) return;
+  for (std::size_t i = 0; i < target_.machine_count(); ++i) {
+    if (i == number) continue;
+    network_.cut(number, i, true);
+    network_.cut(i, number, true);
+  }
+  heal_later();
 }
 
 void Faults::wall_clock() {

@@ -101,6 +101,7 @@ class Faults {
   void fsync();
   void disk();
   void clock();
+  void stop_clock();
   void wall_clock();
   void catastrophe();
   void desertion();

@@ -107,6 +107,12 @@ std::size_t History::first_allowed(const Versions& versions, LogIndex shown) {
   return static_cast<std::size_t>(behind - versions.begin());
 }
 
+bool History::is_over(const Version& version, const Asked& asked) {
+  const std::int64_t latest_ms =
+      (kWallEpochUs + asked.time - kWallErrorUsMax - kSlackUs) / 1000;  // by the slowest clock
+  return version.expire_at != 0 && version.expire_at < latest_ms;
+}
+
 void History::on_written(const std::string& key, const std::string& value, Asked& asked) {
   checker_.note_acknowledged();
   if (!is_promised_) return;
@@ -147,20 +153,34 @@ void History::on_value(const std::string& key, const std::string& value, Asked& 
   const bool was_lost = is_void(asked);
   settle(asked);
   const Versions& versions = versions_[key];
-  const std::int64_t latest_ms =
-      (kWallEpochUs + asked.time - kWallErrorUsMax - kSlackUs) / 1000;  // by the slowest clock
   std::size_t i = first_allowed(versions, asked.shown);
   if (i > 0) --i;
   bool is_late = false;
   for (; i < versions.size(); ++i) {
     const Version& version = versions[i];
     if (!version.is_there || version.value != value) continue;
-    is_late = version.expire_at != 0 && version.expire_at < latest_ms;
+    is_late = is_over(version, asked);
     if (!is_late) return show(key, version.index, asked);
   }
   if (was_lost) return;
   fail(fmt::format("{} is shown as {}, {} (asked with index {} shown)", key, shown(value),
                    is_late ? "whose time is over by every clock" : "which is old, or not committed",
+                   asked.shown.value));
+}
+
+void History::on_present(const std::string& key, Asked& asked) {
+  checker_.note_read();
+  if (!is_promised_) return;
+  const bool was_lost = is_void(asked);
+  settle(asked);
+  const Versions& versions = versions_[key];
+  std::size_t i = first_allowed(versions, asked.shown);
+  if (i > 0) --i;
+  for (; i < versions.size(); ++i)
+    if (versions[i].is_there && !is_over(versions[i], asked))
+      return show(key, versions[i].index, asked);
+  if (was_lost) return;
+  fail(fmt::format("{} is listed, but from index {} on it is deleted, or over by every clock", key,
                    asked.shown.value));
 }
 

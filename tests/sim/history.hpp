@@ -50,6 +50,8 @@ class History {
   void on_flushed(LogIndex index);
   void on_value(const std::string& key, const std::string& value, Asked& asked);
   void on_absent(const std::string& key, Asked& asked);
+  // With some value.
+  void on_present(const std::string& key, Asked& asked);
   // It was said not to be carried out.
   void on_refused(const std::string& key, const std::string& value);
 
@@ -69,6 +71,7 @@ class History {
   void add(const keyspace::Delete& del, const log::Entry& entry);
   void add(const keyspace::Expire& expire, const log::Entry& entry);
   void add(const keyspace::Flush& flush, const log::Entry& entry);
+  void add(const keyspace::Marker&, const log::Entry&) {}
   template <typename Other>
   void add(const Other&, const log::Entry&) {
     fail("the log holds a mutation that no client asked for");
@@ -78,6 +81,8 @@ class History {
   static std::size_t first_allowed(const Versions& versions, LogIndex shown);
   void settle(Asked& asked) const;
   bool is_void(const Asked& asked) const { return asked.losses != losses_.size(); }
+  // By every clock.
+  static bool is_over(const Version& version, const Asked& asked);
   void show(const std::string& key, LogIndex index, Asked& asked);
 
   Checker& checker_;

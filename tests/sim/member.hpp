@@ -60,6 +60,8 @@ class Member {
   // By what lies on its disks: could it be elected without this entry, and by whom? Null: no
   // election is judged by this kind of member's disks.
   virtual const struct LogOnDisk* log_on_disk() const { return nullptr; }
+  // Whether it has this entry in memory or on its disk, or a snapshot above it. Of whole nodes.
+  virtual bool has_entry(LogIndex, Term) const { return true; }
 };
 
 // Clients of all members.

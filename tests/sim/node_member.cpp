@@ -120,6 +120,13 @@ void NodeMember::change_fsync() {
   });
 }
 
+bool NodeMember::has_entry(LogIndex index, Term term) const {
+  if (process() == nullptr) return log_.holds(index, term);
+  const core::Replica* replica = process()->replica();
+  return process()->storage().on_disk().holds(index, term) ||
+         (replica != nullptr && replica->term_at(index) == term);
+}
+
 const log::DurableRecord* NodeMember::record() const {
   if (process() != nullptr && process()->storage().record()) return &*process()->storage().record();
   return record_ ? &*record_ : nullptr;

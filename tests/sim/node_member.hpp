@@ -34,6 +34,7 @@ class NodeMember final : public Member {
   bool set_disk_failed(bool failed, bool may_forget) override;
   bool is_disk_failed() const override { return is_disk_failed_; }
   bool has_record() const override { return record() != nullptr; }
+  bool has_entry(LogIndex index, Term term) const override;
   bool is_marked_recovering() const override { return has_record() && record()->recovering; }
   const core::Replica* replica() const override {
     return process() ? process()->replica() : nullptr;

@@ -287,6 +287,7 @@ void NodeProcess::on_turn_end(const TimePoint& now) {
     connection.on_closed();
   }
   check_data();
+  check_marked();
   const TimePoint command_time = node_.command_time(now);
   const UnixMs due = std::min(node_.next_due(), command_time.unix_ms + 1'000);
   due_ = {std::min(node_.next_tick(), now.mono_us + (due * 1000 - command_time.unix_us))};
@@ -317,6 +318,20 @@ void NodeProcess::check_data() {
   checked_ = index;
   checked_term_ = entry->term;
   around_.checker.on_data(number_, index, entry->term, digest());
+}
+
+// What was taken before a marker was committed is only to be true if it comes to be.
+void NodeProcess::check_marked() {
+  if (replica() == nullptr) return;
+  for (const commands::MarkedDigest& marked : node_.state().marked_digests) {
+    if (marked.state != commands::MarkedDigest::State::kTaken || marked.index <= marked_checked_ ||
+        marked.index > replica()->commit_index())
+      continue;
+    const EntryFact* entry = watch_.fact(marked.index);
+    if (entry == nullptr) continue;
+    marked_checked_ = marked.index;
+    around_.checker.on_marked(number_, marked.index, entry->term, marked.digest);
+  }
 }
 
 }  // namespace holdfast::sim

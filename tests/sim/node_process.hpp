@@ -52,6 +52,7 @@ class NodeProcess final : public Process {
   // Of all that is there.
   std::uint64_t digest();
   void check_data();
+  void check_marked();
 
   void on_message(std::size_t from, const wire::Message& message, const TimePoint& now) override;
   void on_link_up(std::size_t peer, const TimePoint& now) override;
@@ -100,7 +101,8 @@ class NodeProcess final : public Process {
   core::MonoTime due_;
   LogIndex checked_;  // the data of which index was
   Term checked_term_;
-  StorageThread storage_;  // ends first
+  LogIndex marked_checked_;  // up to which marker
+  StorageThread storage_;    // ends first
 };
 
 }  // namespace holdfast::sim

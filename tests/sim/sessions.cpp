@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/check.hpp"
@@ -21,13 +22,14 @@ constexpr std::uint64_t kLargeValueBytes = 2'000;
 
 Sessions::Sessions(Timeline& timeline, Random& random, History& history,
                    std::vector<NodeMember*> members, std::size_t clients, std::int64_t think_us,
-                   std::function<void(const std::string& text)> trace)
+                   bool readers_keep_to_a_key, std::function<void(const std::string& text)> trace)
     : timeline_(timeline),
       random_(random),
       history_(history),
       members_(std::move(members)),
       clients_(clients + 1),  // the last one only writes once
       think_us_(think_us),
+      readers_keep_to_a_key_(readers_keep_to_a_key),
       trace_(std::move(trace)) {}
 
 void Sessions::begin() {
@@ -46,10 +48,16 @@ std::size_t Sessions::primary_or_any() {
 
 // --- what is asked
 
+std::vector<std::string> Sessions::all_keys() {
+  std::vector<std::string> keys = {"counter", "pair:a", "pair:b"};
+  for (std::uint64_t i = 0; i < kSessionKeys; ++i) keys.push_back(fmt::format("session:{}", i));
+  return keys;
+}
+
 Sessions::Operation Sessions::draw(bool only_reads) {
   Operation operation;
   std::uint64_t kind = random_.below(200);
-  if (only_reads) kind = kind < 150 ? 60 : kind < 170 ? 165 : 187;
+  if (only_reads) kind = kind < 147 ? 60 : kind < 150 ? 165 + kind % 2 : kind < 170 ? 168 : 187;
   operation.keys = {fmt::format("session:{}", random_.below(kSessionKeys))};
   if (kind < 60) {
     operation.kind = Kind::kSet;
@@ -70,6 +78,9 @@ Sessions::Operation Sessions::draw(bool only_reads) {
   } else if (kind < 165) {
     operation.kind = Kind::kIncrement;
     operation.keys = {"counter"};
+  } else if (kind < 168) {
+    operation.kind = kind == 165 ? Kind::kKeys : kind == 166 ? Kind::kScan : Kind::kMark;
+    if (operation.kind != Kind::kMark) operation.keys = all_keys();
   } else if (kind < 174) {
     operation.kind = Kind::kGet;
     operation.keys = {"counter"};
@@ -111,6 +122,12 @@ std::string Sessions::bytes_of(Operation& operation) {
       return node::request({"MGET", key, operation.keys[1]});
     case Kind::kFlush:
       return node::request({"FLUSHALL"});
+    case Kind::kKeys:
+      return node::request({"KEYS", "*"});
+    case Kind::kScan:
+      return node::request({"SCAN", "0", "COUNT", "1000"});
+    case Kind::kMark:
+      return node::request({"HOLDFAST", "MARK"});
   }
   return {};
 }
@@ -119,6 +136,12 @@ void Sessions::act(std::size_t number) {
   if (!works_) return;
   Client& client = clients_[number];
   client.operations.clear();
+  if (client.only_reads && readers_keep_to_a_key_) {
+    Operation operation;
+    operation.keys = {fmt::format("session:{}", number % kSessionKeys)};
+    client.operations.push_back(std::move(operation));
+    return send(number);
+  }
   for (std::size_t left = 1 + random_.below(kPipelineMax); left > 0; --left)
     client.operations.push_back(draw(client.only_reads));
   send(number);
@@ -214,8 +237,9 @@ void Sessions::on_closed(std::size_t number, std::uint64_t connection) {
 }
 
 void Sessions::tell(const Client& client, const Operation& operation) {
-  static constexpr const char* kNames[] = {"SET",  "GET",      "DEL",      "PEXPIRE", "PERSIST",
-                                           "INCR", "SET pair", "GET pair", "FLUSHALL"};
+  static constexpr const char* kNames[] = {"SET",      "GET",  "DEL",      "PEXPIRE",
+                                           "PERSIST",  "INCR", "SET pair", "GET pair",
+                                           "FLUSHALL", "KEYS", "SCAN",     "MARK"};
   const RespReply& reply = operation.replies.back();
   trace_(fmt::format(
       "client {} of node {}: {} {} {} {} -> {}{}{}", &client - clients_.data(), client.target + 1,
@@ -254,6 +278,14 @@ void Sessions::judge(Client& client, Operation& operation) {
       return judge_pair(operation, reply, client);
     case Kind::kFlush:
       return history_.on_flushed(entry);
+    case Kind::kKeys:
+      return judge_list(operation, reply.items, client);
+    case Kind::kScan:
+      if (reply.items.size() != 2 || reply.items[0].text != "0")
+        return history_.fail("a SCAN of a thousand does not come to the end of a few keys");
+      return judge_list(operation, reply.items[1].items, client);
+    case Kind::kMark:
+      return;
   }
 }
 
@@ -273,6 +305,21 @@ void Sessions::judge_refused(Client& client, const Operation& operation, const R
 void Sessions::judge_read(const std::string& key, const RespReply& reply, History::Asked& asked) {
   if (reply.is_absent()) return history_.on_absent(key, asked);
   history_.on_value(key, reply.text, asked);
+}
+
+void Sessions::judge_list(const Operation& operation, const std::vector<RespReply>& listed,
+                          Client& client) {
+  std::set<std::string> keys;
+  for (const RespReply& each : listed)
+    if (!keys.insert(each.text).second) history_.fail(each.text + " is listed twice");
+  for (const std::string& key : operation.keys) {
+    if (keys.erase(key) != 0) {
+      history_.on_present(key, client.asked[key]);
+    } else {
+      history_.on_absent(key, client.asked[key]);
+    }
+  }
+  if (!keys.empty()) history_.fail(*keys.begin() + " is listed, which nobody wrote");
 }
 
 void Sessions::judge_pair(const Operation& operation, const RespReply& reply, Client& client) {

@@ -20,7 +20,7 @@ namespace holdfast::sim {
 class Sessions final : public Workload {
  public:
   Sessions(Timeline& timeline, Random& random, History& history, std::vector<NodeMember*> members,
-           std::size_t clients, std::int64_t think_us,
+           std::size_t clients, std::int64_t think_us, bool readers_keep_to_a_key,
            std::function<void(const std::string& text)> trace);
 
   void begin() override;
@@ -39,6 +39,9 @@ class Sessions final : public Workload {
     kSetPair,
     kGetPair,
     kFlush,
+    kKeys,
+    kScan,
+    kMark,
   };
   struct Operation {
     Kind kind = Kind::kGet;
@@ -75,7 +78,9 @@ class Sessions final : public Workload {
   void judge(Client& client, Operation& operation);
   void judge_refused(Client& client, const Operation& operation, const RespReply& error);
   void judge_read(const std::string& key, const RespReply& reply, History::Asked& asked);
+  void judge_list(const Operation& operation, const std::vector<RespReply>& listed, Client& client);
   void judge_pair(const Operation& operation, const RespReply& reply, Client& client);
+  static std::vector<std::string> all_keys();
   void finish(std::size_t number, std::uint64_t round, bool moves_on);
   void disconnect(Client& client);
   std::size_t primary_or_any();
@@ -89,6 +94,8 @@ class Sessions final : public Workload {
   std::vector<NodeMember*> members_;
   std::vector<Client> clients_;
   std::int64_t think_us_;
+  // Else they are soon held up by a key that somebody has written where no majority is.
+  bool readers_keep_to_a_key_;
   std::function<void(const std::string& text)> trace_;  // null: nobody reads it
   std::uint64_t next_value_ = 1;
   bool works_ = true;

@@ -100,8 +100,9 @@ void World::build_nodes() {
     tell = [this](const std::string& text) {
       std::printf("%10.3f ms  %s\n", static_cast<double>(timeline_.now()) / 1000.0, text.c_str());
     };
-  workload_ = std::make_unique<Sessions>(timeline_, random_, *history_, std::move(members),
-                                         plan_.clients, plan_.think_us, std::move(tell));
+  workload_ =
+      std::make_unique<Sessions>(timeline_, random_, *history_, std::move(members), plan_.clients,
+                                 plan_.think_us, plan_.faults.clocks_stop, std::move(tell));
 }
 
 std::int64_t World::draw_wall_error() {
@@ -133,6 +134,11 @@ void World::wipe(std::size_t number) {
   if (scenario_.trace) trace(number, "loses its disk");
   member(number).wipe();
   hosts_[number]->in_doubt = true;
+  if (!may_lose_committed()) return;
+  checker_.forget_unless([this](LogIndex index, Term term) {
+    return std::any_of(hosts_.begin(), hosts_.end(),
+                       [&](const auto& host) { return host->member->has_entry(index, term); });
+  });
 }
 
 void World::desert(std::size_t number) {
@@ -179,7 +185,9 @@ bool World::may_lose_disk(std::size_t number) {
   for (std::size_t i = 0; i < hosts_.size(); ++i)
     if (i != number && is_in_doubt(i)) ++in_doubt;
   // Before a majority has written anything, nobody can tell what was lost.
-  return checker_.committed_last().value > 0 && in_doubt <= (hosts_.size() - 1) / 2;
+  const std::size_t most =
+      plan_.kind == WorldKind::kUnilateral ? hosts_.size() - 1 : (hosts_.size() - 1) / 2;
+  return checker_.committed_last().value > 0 && in_doubt <= most;
 }
 
 void World::hand_over(std::size_t target, std::int64_t timeout_us) {
