@@ -123,6 +123,7 @@ class Encoder {
     varint(m.promise_us_max);
     flag(m.hears_primary);
     flag(m.is_log_partial);
+    varint(m.voted_generation);
   }
   void fields(const SnapshotChunk& m) {
     id(m.snapshot.index);
@@ -257,6 +258,7 @@ class Decoder {
     m.promise_us_max = in_.varint();
     number(m.hears_primary, 1);
     number(m.is_log_partial, 1);
+    m.voted_generation = in_.varint();
   }
   void fields(SnapshotChunk& m) {
     id(m.snapshot.index);

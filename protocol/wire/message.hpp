@@ -138,7 +138,8 @@ struct StatusReply {
   Term last_term;
   std::uint64_t promise_us_max = 0;  // the longest lease that it ever promised or asked for
   bool hears_primary = false;
-  bool is_log_partial = false;  // log::DurableRecord
+  bool is_log_partial = false;         // log::DurableRecord
+  std::uint64_t voted_generation = 0;  // the same
 };
 
 // Names a state: that after the entry (index, term).

@@ -51,6 +51,13 @@ std::uint64_t StatusBoard::highest_generation() const {
   return highest;
 }
 
+std::uint64_t StatusBoard::highest_voted_generation() const {
+  std::uint64_t highest = 0;
+  for (const auto& [peer, status] : statuses_)
+    highest = std::max(highest, status.reply.voted_generation);
+  return highest;
+}
+
 std::uint64_t StatusBoard::highest_proposal() const {
   std::uint64_t highest = 0;
   for (const auto& [peer, status] : statuses_)
@@ -65,26 +72,34 @@ std::uint64_t StatusBoard::longest_promise_us() const {
   return longest;
 }
 
-bool StatusBoard::nobody_can_claim(const wire::StatusReply& own, MonoTime now, Duration fresh_for,
-                                   Duration lonely, Duration recovery_wait,
-                                   Failover failover) const {
+bool StatusBoard::nobody_can_claim(const wire::StatusReply& own, std::uint64_t own_generation,
+                                   MonoTime now, Duration fresh_for, Duration lonely,
+                                   Duration recovery_wait, Failover failover) const {
   const bool one_suffices = failover == Failover::kUnilateral;
   const std::size_t needed = one_suffices ? 1 : (peers_ + 1) / 2 + 1;
   std::size_t present = 0;
   std::size_t sound = 0;
   std::size_t with_log = 0;
   std::size_t with_entries = 0;  // that were not begun anew
-  const auto count = [&](const wire::StatusReply& reply) {
-    if (reply.claim == Claim::kSound) ++sound;
-    if (reply.claim != Claim::kBlank) ++with_log;
-    if (reply.last_index.value != 0 && !reply.is_log_partial) ++with_entries;
+  std::uint64_t newest = own_generation;
+  for (const auto& [peer, status] : statuses_)
+    if (now - status.at < fresh_for && status.reply.claim != Claim::kBlank)
+      newest = std::max(newest, status.generation);
+  // Who is sound in an older generation is refused, and elects nobody; nor does it give up what it
+  // holds by itself.
+  if (own.claim == Claim::kSound && own_generation < newest) return false;
+  const auto count = [&](const wire::StatusReply& reply, std::uint64_t generation) {
+    const bool is_old = generation < newest;
+    if (reply.claim == Claim::kSound && !is_old) ++sound;
+    if (reply.claim == Claim::kRecovering || (reply.claim == Claim::kSound && !is_old)) ++with_log;
+    if (reply.last_index.value != 0 && !reply.is_log_partial && !is_old) ++with_entries;
   };
-  count(own);
+  count(own, own_generation);
   for (const auto& [peer, status] : statuses_) {
     if (now - status.at >= fresh_for) continue;
     if (status.reply.hears_primary) return false;
     ++present;
-    count(status.reply);
+    count(status.reply, status.generation);
   }
   if (sound >= needed || with_log < needed) return false;
   const std::size_t absent = peers_ - present;

@@ -12,14 +12,18 @@
 // who are absent are waited for up to recovery_wait, as they may hold what the others lost; then
 // nobody can claim anything if none that is present is sound, or if there would be no sound
 // majority even with all that are absent. In their absence a log counts for nothing that is empty,
-// or was begun anew and has not come to what the others had (log::DurableRecord::is_log_partial):
-// two lost disks of three do not know what the third one holds. The longest log among those that
-// have one begins a new generation, and whoever was absent is refused until its disk is wiped. That
-// is the one case in which acknowledged writes may be lost, and it is said loudly. Anything else
-// (one of three is sound, one recovers, one stays away) is for an operator to decide:
-// GenerationForced. Its term is far above all that are known, as absent members may have been in
-// terms that nobody here heard of. No two members are forced to the same generation or term, as
-// they may not hear of each other. (Those that are begun by votes are kept apart by their terms.)
+// or is known to lack what others have (log::DurableRecord::is_log_partial): two lost disks of
+// three do not know what the third one holds. The longest log among those that have one begins a
+// new generation, and whoever was absent is refused until its disk is wiped. That is the one case
+// in which acknowledged writes may be lost, and it is said loudly. Anything else (one of three is
+// sound, one recovers, one stays away) is for an operator to decide: GenerationForced. Its term is
+// far above all that are known, as absent members may have been in terms that nobody here heard of.
+// No two members are forced to the same generation or term, as they may not hear of each other.
+// Those that are begun by votes grow from one to the next, as each voter votes for a higher one
+// only than before (log::DurableRecord::voted_generation).
+//
+// Who is sound in an older generation than another is refused and elects nobody, so it does not
+// count as sound; nor does it give up by itself what it holds.
 #pragma once
 
 #include <cstddef>
@@ -70,14 +74,17 @@ class StatusBoard {
   Term highest_term() const;
   // Of those that have one; 0: none has.
   std::uint64_t highest_generation() const;
+  // That anybody voted for.
+  std::uint64_t highest_voted_generation() const;
   // Of the numbers that blank members propose for the first generation.
   std::uint64_t highest_proposal() const;
   std::uint64_t longest_promise_us() const;
 
-  // Judgement of a member that finds no primary; `own` is what it would answer itself, `lonely` how
-  // long it has been without a primary.
-  bool nobody_can_claim(const wire::StatusReply& own, MonoTime now, Duration fresh_for,
-                        Duration lonely, Duration recovery_wait, Failover failover) const;
+  // Judgement of a member that finds no primary; `own` is what it would answer itself, of
+  // `own_generation`; `lonely` is how long it has been without a primary.
+  bool nobody_can_claim(const wire::StatusReply& own, std::uint64_t own_generation, MonoTime now,
+                        Duration fresh_for, Duration lonely, Duration recovery_wait,
+                        Failover failover) const;
 
  private:
   std::uint64_t nonce_;

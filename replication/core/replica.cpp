@@ -240,9 +240,14 @@ bool Replica::settle_generation(NodeId from, const wire::Message& message) {
   }
   const bool from_primary = std::holds_alternative<wire::Heartbeat>(message.body) ||
                             std::holds_alternative<wire::AppendEntries>(message.body);
-  if (from_primary && message.term >= term_ &&
-      (claim_ == wire::Claim::kRecovering || message.generation <= agreed_generation_ ||
-       nobody_can_claim())) {
+  const auto* vote = std::get_if<wire::VoteRequest>(&message.body);
+  // Its record is of a generation that was begun, though nobody may have heard of it.
+  const bool from_candidate = vote != nullptr && vote->kind == wire::VoteKind::kGeneration;
+  // Whatever its term: an answer of a higher one is how the primary learns of it.
+  const bool may_adopt =
+      claim_ == wire::Claim::kRecovering ||
+      (message.term >= term_ && (message.generation <= agreed_generation_ || nobody_can_claim()));
+  if ((from_primary && may_adopt) || (from_candidate && claim_ == wire::Claim::kRecovering)) {
     adopt_generation(message.generation);
     return true;
   }

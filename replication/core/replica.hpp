@@ -179,9 +179,11 @@ class Replica {
   void send_read_entries(PeerProgress& peer, const std::vector<log::Entry>& entries);
   void on_read_requested(const ReadRequested& request, MonoTime now);
   void on_transfer_requested(const TransferRequested& request);
+  void tick_transfer();
   void pump_transfer();
   void end_transfer(TransferOutcome outcome);
   static bool can_take_over(const PeerProgress& peer);
+  bool is_answering(const PeerProgress& peer) const;
   NodeId best_target() const;
   PeerProgress* progress_of(NodeId peer);
 
@@ -290,7 +292,7 @@ class Replica {
   RecoveryMark mark_;
   MonoTime next_status_ = kLongAgo;
   std::uint64_t pending_generation_ = 0;  // that a victory begins
-  std::uint64_t agreed_generation_ = 0;   // that it voted for
+  std::uint64_t agreed_generation_ = 0;   // that it voted for in this life
   bool refused_noted_ = false;
   struct RefusalSaid {
     NodeId from;

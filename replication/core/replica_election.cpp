@@ -114,7 +114,11 @@ void Replica::judge_kept_vote() {
 void Replica::judge_vote(NodeId from, const VoteRequest& request) {
   const Term term = request.for_term;
   if (request.kind == VoteKind::kGeneration) {
-    const bool wanted = request.new_generation > generation_ && nobody_can_claim();
+    const bool is_repeated =
+        request.new_generation == record_.voted_generation && term == term_ && voted_for_ == from;
+    const bool wanted = request.new_generation > generation_ &&
+                        (request.new_generation > record_.voted_generation || is_repeated) &&
+                        nobody_can_claim();
     if (claim_ == wire::Claim::kBlank || !wanted)
       return refuse_vote(from, request, Refusal::kOther);
   } else if (!may_stand() && claim_ != wire::Claim::kSound) {
@@ -128,7 +132,8 @@ void Replica::judge_vote(NodeId from, const VoteRequest& request) {
     if (term > term_) adopt_term(term);
     return refuse_vote(from, request, Refusal::kLogBehind);
   }
-  if (request.kind == VoteKind::kGeneration) agreed_generation_ = request.new_generation;
+  if (request.kind == VoteKind::kGeneration)
+    agreed_generation_ = record_.voted_generation = request.new_generation;
   const bool is_repeated = term == term_ && voted_for_ == from;
   if (!is_repeated) {
     term_ = term;

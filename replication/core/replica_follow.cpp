@@ -31,8 +31,14 @@ void Replica::on_heartbeat(NodeId from, const wire::Heartbeat& heartbeat) {
   // A log that is shorter than what it acknowledged has lost entries, whatever it says of itself.
   if (claim_ == wire::Claim::kSound && heartbeat.acknowledged > log_.last_index())
     become_recovering("log_shorter_than_acknowledged");
-  if (claim_ == wire::Claim::kRecovering && mark_.term != term_)
+  if (claim_ == wire::Claim::kRecovering && mark_.term != term_) {
     mark_ = {term_, heartbeat.last_index};
+    // The others go on without it: what is committed meanwhile is not for it to judge.
+    if (!is_log_partial_) {
+      is_log_partial_ = true;
+      save_record();
+    }
+  }
   primary_last_ = std::max(primary_last_, heartbeat.last_index);
   learn_commit(heartbeat.commit);
   const Duration lease{static_cast<std::int64_t>(

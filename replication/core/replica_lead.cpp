@@ -172,12 +172,12 @@ void Replica::tick_primary() {
     }
     tick_snapshot(peer);
   }
-  if (transfer_.is_active() && now_ >= transfer_.deadline) end_transfer(TransferOutcome::kFailed);
+  tick_transfer();
   if (disk_failed_ && is_serving_ && !transfer_.is_active() && now_ >= next_disk_transfer_ &&
       best_target().value != 0) {
     note(true, "disk failed: handing over");
-    transfer_ = {TransferPhase::kDraining, best_target(), now_ + config_.election_timeout * 2,
-                 true};
+    transfer_ = {
+        TransferPhase::kDraining, best_target(), now_ + config_.election_timeout * 2, true, 0, {}};
     next_disk_transfer_ = now_ + config_.election_timeout * 4;
   }
 }
@@ -367,10 +367,15 @@ bool Replica::can_take_over(const PeerProgress& peer) {
   return peer.is_connected && peer.counts() && !peer.is_unfit && peer.feed != Feed::kSnapshot;
 }
 
+// Who is silent may be stopped: nobody would be primary until it goes on.
+bool Replica::is_answering(const PeerProgress& peer) const {
+  return awake_.now() - peer.spoke < config_.election_timeout;
+}
+
 NodeId Replica::best_target() const {
   const PeerProgress* best = nullptr;
   for (const PeerProgress& peer : peers_) {
-    if (!can_take_over(peer) || peer.feed != Feed::kStream) continue;
+    if (!can_take_over(peer) || peer.feed != Feed::kStream || !is_answering(peer)) continue;
     if (best == nullptr || peer.match > best->match) best = &peer;
   }
   return best != nullptr ? best->id : NodeId{};
@@ -388,14 +393,30 @@ void Replica::on_transfer_requested(const TransferRequested& request) {
   }
   note(false,
        fmt::format("hand-over begins target={} last={}", target.value, log_.last_index().value));
-  transfer_ = {TransferPhase::kDraining, target, now_ + request.timeout, false};
+  transfer_ = {TransferPhase::kDraining, target, now_ + request.timeout, false, 0, {}};
+}
+
+void Replica::tick_transfer() {
+  if (!transfer_.is_active()) return;
+  const PeerProgress* target = progress_of(transfer_.target);
+  const bool is_over = now_ >= transfer_.deadline ||
+                       awake_.now() - target->spoke >= config_.busy_limit ||
+                       (transfer_.asks == Transfer::kAsksMax && now_ >= transfer_.ask_again_at);
+  if (is_over) return end_transfer(TransferOutcome::kFailed);
+  if (transfer_.phase != TransferPhase::kHandedOver || now_ < transfer_.ask_again_at) return;
+  transfer_.phase = TransferPhase::kDraining;
+  transfer_.ask_again_at = now_ + config_.heartbeat * 2;  // reads are answered meanwhile
+  lease_.resume();
+  send_heartbeats();
 }
 
 void Replica::pump_transfer() {
-  if (transfer_.phase != TransferPhase::kDraining) return;
+  if (!transfer_.is_active()) return;
   const PeerProgress* target = progress_of(transfer_.target);
   if (target == nullptr || !can_take_over(*target)) return end_transfer(TransferOutcome::kFailed);
+  if (transfer_.phase != TransferPhase::kDraining || !is_answering(*target)) return;
   if (target->match != log_.last_index() || commit_ != log_.last_index()) return;
+  if (transfer_.asks > 0 && (now_ < transfer_.ask_again_at || now_ >= lease_.until())) return;
   // First the lease is given up; only then may those who promised it be freed.
   lease_.give_up();
   const std::uint64_t round = lease_.last_round();
@@ -403,8 +424,10 @@ void Replica::pump_transfer() {
     if (peer.is_connected) send(peer.id, wire::Release{round});
   send(transfer_.target, wire::TakeOver{log_.last_index(), round});
   transfer_.phase = TransferPhase::kHandedOver;
-  note(false, fmt::format("lease given up, handed over to={} last={}", transfer_.target.value,
-                          log_.last_index().value));
+  transfer_.ask_again_at = now_ + config_.election_timeout;
+  ++transfer_.asks;
+  note(false, fmt::format("lease given up, handed over to={} last={} times={}",
+                          transfer_.target.value, log_.last_index().value, transfer_.asks));
 }
 
 void Replica::end_transfer(TransferOutcome outcome) {

@@ -26,7 +26,8 @@ wire::StatusReply Replica::own_status() const {
           .last_index = log_.last_index(),
           .last_term = log_.last_term(),
           .promise_us_max = record_.promise_ms_max * 1000,
-          .is_log_partial = is_log_partial_};
+          .is_log_partial = is_log_partial_,
+          .voted_generation = record_.voted_generation};
 }
 
 bool Replica::wants_statuses() const {
@@ -93,6 +94,7 @@ void Replica::judge_blank() {
   term_ = board_.highest_term();
   voted_for_ = config_.self;
   generation_ = std::max<std::uint64_t>(1, board_.highest_generation());
+  record_.voted_generation = board_.highest_voted_generation();
   claim_ = wire::Claim::kRecovering;
   is_log_partial_ = true;
   lonely_since_ = now_;
@@ -135,12 +137,13 @@ Duration Replica::fresh_for() const {
 
 bool Replica::nobody_can_claim() const {
   if (role_ == Role::kPrimary || !suspicion_.is_suspected()) return false;
-  return board_.nobody_can_claim(own_status(), now_, fresh_for(), now_ - lonely_since_,
+  return board_.nobody_can_claim(own_status(), generation_, now_, fresh_for(), now_ - lonely_since_,
                                  config_.recovery_wait, config_.failover);
 }
 
 std::uint64_t Replica::highest_known_generation() const {
-  return std::max({generation_, agreed_generation_, board_.highest_generation()});
+  return std::max({generation_, record_.voted_generation, board_.highest_generation(),
+                   board_.highest_voted_generation()});
 }
 
 // The longest log among those that have one goes on. `board_` tells of members that answered
@@ -165,6 +168,7 @@ void Replica::judge_generation() {
     }
   }
   pending_generation_ = highest_known_generation() + 1;
+  record_.voted_generation = pending_generation_;
   note(true, fmt::format("nobody can claim to hold everything: stands for generation={} last={}",
                          pending_generation_, log_.last_index().value));
   ++election_.rounds;
@@ -187,6 +191,7 @@ void Replica::adopt_generation(std::uint64_t generation) {
   refused_noted_ = false;
   if (role_ != Role::kReplica || primary_.value != 0) become_replica({});
   verified_ = {};
+  is_log_partial_ = true;  // it has nothing of what the new generation wrote
   become_recovering("new_generation");
 }
 

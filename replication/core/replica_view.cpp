@@ -33,6 +33,7 @@ MonoTime Replica::next_due() const {
   if (role_ == Role::kPrimary) {
     if (!peers_.empty()) at(next_heartbeat_);
     if (transfer_.is_active()) at(transfer_.deadline);
+    if (transfer_.phase == TransferPhase::kHandedOver) at(transfer_.ask_again_at);
   } else {
     if (election_.kept_vote || election_.phase == Phase::kWaiting) at(promise_.until());
     if (election_.phase == Phase::kAsking || election_.phase == Phase::kStanding)

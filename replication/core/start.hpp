@@ -24,7 +24,7 @@ struct Start {
   bool is_new = false;     // an empty folder
   // As recovered. If the folder is new, the owner fills in log_id (random), fsync_mode, cluster_id,
   // members, boot_id; the replica owns incarnation, generation, recovering, is_log_partial,
-  // term, voted_for, promise_ms_max, and sets running.
+  // voted_generation, term, voted_for, promise_ms_max, and sets running.
   log::DurableRecord record;
   wire::SnapshotId snapshot;  // the newest valid one; index 0: none
   std::vector<TermRun> runs;  // of the entries behind the snapshot

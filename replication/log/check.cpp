@@ -165,6 +165,7 @@ Result<void> mark_recovering(FileSystem& files, const std::string& folder) {
   auto loaded = DurableRecordFile::load(files, folder);
   if (!loaded) return tl::unexpected(std::move(loaded.error()));
   loaded->record.recovering = true;
+  loaded->record.is_log_partial = true;  // any of what is lost may have been synced
   auto saved = loaded->file->save(loaded->record);
   if (!saved) return tl::unexpected(to_error(saved.error()));
   return {};

@@ -68,6 +68,7 @@ std::optional<Slot> decode_body(std::string_view body) {
   for (std::uint64_t i = 0; i < members && reader.ok(); ++i)
     record.members.emplace_back(reader.string());
   if (reader.ok() && !reader.at_end()) record.node = reader.string();
+  if (reader.ok() && !reader.at_end()) record.voted_generation = reader.u64();
   if (!reader.ok() || !reader.at_end()) return std::nullopt;
   return slot;
 }
@@ -109,7 +110,9 @@ std::string encode_slot(const DurableRecord& record, std::uint64_t sequence) {
   body.string(record.cluster_id);
   body.varint(record.members.size());
   for (const std::string& member : record.members) body.string(member);
-  if (!record.node.empty()) body.string(record.node);  // a record without it stays as it is
+  // A record without them stays as it is.
+  if (!record.node.empty() || record.voted_generation != 0) body.string(record.node);
+  if (record.voted_generation != 0) body.u64(record.voted_generation);
   HF_CHECK(body.str().size() + kSlotHeadBytes <= kSlotBytes);
   ByteWriter slot;
   slot.bytes(kMagic);

@@ -6,11 +6,11 @@
 //   slot  := magic[8] version:u16 length:u32 crc:u32 body[length]
 //     crc     CRC-32C of length, body
 //   body  := sequence:u64 log_id[16] incarnation:u64 generation:u64
-//            fsync_mode:u8 running:u8 recovering:u8(2: is_log_partial) term:u64 voted_for:u64
+//            fsync_mode:u8 running:u8 recovering:u8 (2: is_log_partial) term:u64 voted_for:u64
 //            promise_ms_max:u64 boot_id:string cluster_id:string count:varint {member:string}
-//            [node:string]
+//            [node:string [voted_generation:u64]]
 //
-// `node` came later: a record without it is read.
+// `node` and `voted_generation` came later: a record without them is read.
 //
 // Slots are written in turn and in place, so a full disk does not keep a member from voting: the
 // valid slot with the later sequence holds (it begins anew at 0 behind the highest). A slot that
@@ -37,8 +37,9 @@ struct DurableRecord {
   FsyncMode fsync_mode = FsyncMode::kEverySecond;  // that the log is written with
   bool running = false;                            // false after a clean stop
   bool recovering = false;
-  // The log was begun anew (a lost disk, a history given up) and does not yet hold what the others
-  // had then: it may lack any of it, not only its end. Only if `recovering`.
+  // The log is known to lack what others have, not only its end: it was begun anew (a lost disk, a
+  // history given up), cut by a repair, or is behind a primary that it has met. Only if
+  // `recovering`.
   bool is_log_partial = false;
   Term term;
   std::uint64_t voted_for = 0;  // member number in `term`; 0 = nobody
@@ -48,6 +49,9 @@ struct DurableRecord {
   std::string cluster_id;
   std::vector<std::string> members;
   std::string node;  // which of them it is; empty: a server alone, or written before this was kept
+  // The highest generation that it has voted for, its own candidacies included: it votes for higher
+  // ones only, so that of two generations the higher was begun later.
+  std::uint64_t voted_generation = 0;
 
   friend bool operator==(const DurableRecord&, const DurableRecord&) = default;
 };

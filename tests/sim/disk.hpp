@@ -46,6 +46,9 @@ class Disk {
   }
   bool is_failed() const { return failed_; }
 
+  // At a start: what is found is made durable before anybody relies on it.
+  void sync_found() { sync(); }
+
   // What was not carried out yet may be, or may not.
   void kill_process() {
     ++life_;

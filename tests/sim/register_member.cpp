@@ -22,6 +22,7 @@ void RegisterMember::start() {
       disk.is_there && disk.record.running && disk.record.boot_id != boot && !fsync_always_;
   if (around_.trace)
     around_.trace(around_.machine.number(), in_doubt ? "restarts, tail in doubt" : "restarts");
+  log_disk_.sync_found();
   const bool is_there = disk.is_there;
   disk.record.boot_id = boot;  // reaches the disk with the first record that is saved
   auto process = std::make_unique<RegisterNode>(around_, disks_, config_, in_doubt,

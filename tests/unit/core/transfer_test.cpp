@@ -73,6 +73,80 @@ TEST_CASE("a hand-over drains first, then gives up the lease, then frees the pro
   }
 }
 
+namespace {
+
+void peers_answer(Member& primary) {
+  primary.passes(25);
+  for (const std::uint64_t peer : {2, 3})
+    primary.hears(peer, HeartbeatReply{primary.said<Heartbeat>(peer)->round, primary->last_index(),
+                                       primary->last_index(), wire::Claim::kSound, false});
+}
+
+}  // namespace
+
+TEST_CASE("a target that declines is asked again; reads are answered in between, and it ends",
+          "[transfer]") {
+  Member primary = leased_primary();
+  primary.happens(TransferRequested{{2}, milliseconds(3'600'000)});
+  REQUIRE(primary.count_said<TakeOver>(2) == 1);
+  const std::uint64_t first = primary.said<TakeOver>(2)->round;
+  bool had_lease = false;
+  for (int i = 0; i < 40 && primary.count_said<TakeOver>(2) == 1; ++i) {
+    peers_answer(primary);
+    had_lease = had_lease || primary->lease_holds(primary.now());
+    CHECK_FALSE(primary->accepts_entries());
+  }
+  CHECK(had_lease);
+  REQUIRE(primary.count_said<TakeOver>(2) == 2);
+  CHECK(primary.said<TakeOver>(2)->round > first);
+  CHECK(primary.said<Release>(3)->round == primary.said<TakeOver>(2)->round);
+  for (int i = 0; i < 400 && !primary->accepts_entries(); ++i) peers_answer(primary);
+  CHECK(primary.effects().transfer == TransferOutcome::kFailed);
+  CHECK(primary.count_said<TakeOver>(2) == 10);
+  peers_answer(primary);
+  CHECK(primary->lease_holds(primary.now()));
+}
+
+TEST_CASE("a primary that handed over to a member that is lost goes on", "[transfer]") {
+  Member primary = leased_primary();
+  primary.happens(TransferRequested{{2}, milliseconds(3'600'000)});
+  REQUIRE(primary.said<TakeOver>(2));
+  primary.happens(PeerLost{{2}});
+  CHECK(primary.effects().transfer == TransferOutcome::kFailed);
+  CHECK(primary->accepts_entries());
+}
+
+TEST_CASE("a member that is silent gets no hand-over, and is waited for no longer than busy_limit",
+          "[transfer]") {
+  Member primary = leased_primary();
+  const auto only_3_answers = [&] {
+    primary.passes(25);
+    primary.hears(3, HeartbeatReply{primary.said<Heartbeat>(3)->round, primary->last_index(),
+                                    primary->last_index(), wire::Claim::kSound, false});
+  };
+  for (int i = 0; i < 40; ++i) only_3_answers();
+  SECTION("of several it is not chosen") {
+    primary.happens(TransferRequested{{}, milliseconds(3'600'000)});
+    CHECK(primary.said<TakeOver>(3));
+  }
+  SECTION("named, it keeps the lease here until it answers") {
+    primary.happens(TransferRequested{{2}, milliseconds(3'600'000)});
+    for (int i = 0; i < 40; ++i) only_3_answers();
+    CHECK_FALSE(primary.said<TakeOver>(2));
+    CHECK(primary->lease_holds(primary.now()));
+    CHECK_FALSE(primary->accepts_entries());
+    SECTION("which it does") {
+      peers_answer(primary);
+      CHECK(primary.said<TakeOver>(2));
+    }
+    SECTION("or does not") {
+      for (int i = 0; i < 160; ++i) only_3_answers();
+      CHECK(primary.effects().transfer == TransferOutcome::kFailed);
+      CHECK(primary->accepts_entries());
+    }
+  }
+}
+
 TEST_CASE("the target stands at once, without asking first and free of its promise", "[transfer]") {
   Member target = MemberBuilder().id(2).term(4).log_through(50).build();
   target.links({1, 3});

@@ -35,7 +35,7 @@ std::vector<Message> one_of_each() {
   add(Release{77});
   add(TakeOver{{123}, 456});
   add(StatusRequest{0x1122334455667788});
-  add(StatusReply{1, Claim::kRecovering, {10}, {9}, 100000, true, true});
+  add(StatusReply{1, Claim::kRecovering, {10}, {9}, 100000, true, true, 7});
   add(SnapshotChunk{{{50}, {3}}, 1'700'000'000'000, 1 << 20, true, Rope::copy_of("chunk")});
   add(SnapshotReply{{{50}, {3}}, 12345, true});
   add(SnapshotReply{{{50}, {3}}, 0, false, true});
