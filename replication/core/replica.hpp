@@ -61,7 +61,8 @@ struct PeerView {
   LogIndex persisted;  // agreed with and persisted there
   LogIndex next;       // sent next
   bool is_snapshotting = false;
-  Duration silent;  // since it last answered a primary
+  bool can_take_over = false;  // or soon, when it has all
+  Duration silent;             // since it last answered a primary
 };
 
 class Replica {

@@ -66,7 +66,8 @@ std::vector<PeerView> Replica::peers() const {
   std::vector<PeerView> views;
   for (const PeerProgress& peer : peers_) {
     views.push_back({peer.id, peer.is_connected, peer.claim_known, peer.claim, peer.match,
-                     peer.next, peer.feed == Feed::kSnapshot, awake_.now() - peer.heard});
+                     peer.next, peer.feed == Feed::kSnapshot, can_take_over(peer),
+                     awake_.now() - peer.heard});
   }
   return views;
 }

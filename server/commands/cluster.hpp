@@ -28,6 +28,7 @@ struct MemberView {
   LogIndex persisted;
   MonoUs silent_us = 0;  // since it was last heard
   bool is_snapshotting = false;
+  bool can_take_over = true;  // soon, when it holds all
 
   // Of the primary that looks.
   bool is_replica() const { return !is_self && is_connected && is_following; }

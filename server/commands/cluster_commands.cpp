@@ -139,9 +139,9 @@ void failover(CommandContext& ctx) {
   bool any = false;
   for (const MemberView& one : view.members) {
     if (!one.is_replica()) continue;
-    any = true;
+    any = any || one.can_take_over || host;
     if (!host || one.host != *host || one.port != port) continue;
-    if (one.is_snapshotting) return ctx.error("ERR FAILOVER target replica is not online.");
+    if (!one.can_take_over) return ctx.error("ERR FAILOVER target replica is not online.");
     target = one.id;
   }
   if (!any) return ctx.error("ERR FAILOVER requires connected replicas.");

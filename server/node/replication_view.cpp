@@ -82,6 +82,7 @@ commands::ClusterView Replication::view(MonoUs now) const {
     member.claim = peer.is_following ? core::name_of(peer.claim) : "unknown";
     member.persisted = peer.persisted;
     member.is_snapshotting = peer.is_snapshotting;
+    member.can_take_over = peer.can_take_over;
   }
   return view;
 }
