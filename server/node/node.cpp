@@ -29,6 +29,9 @@ namespace {
 
 constexpr std::size_t kExpireBatchKeys = 64;
 constexpr std::size_t kSegmentsPerCompaction = 4;
+// A command waits for at most so many evictions, about a millisecond; then it goes on, as Redis
+// does when its time for evicting is used up, and the background evicts further.
+constexpr std::size_t kEvictedPerCommand = 1024;
 constexpr MonoUs kRateIntervalUs = 1'000'000;
 constexpr std::string_view kOutOfMemoryError =
     "OOM command not allowed when used memory > 'maxmemory'.";
@@ -233,7 +236,7 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
     client.held = true;
     return Step::kHeld;
   }
-  if (state_.options.memory.maxmemory > 0 && state_.takes_entries &&
+  if (state_.options.memory.maxmemory > 0 && accepts_entries() &&
       refused_for_memory(client, *spec, now))
     return Step::kRan;
   if (must_wait(client, *spec, now.unix_ms)) {
@@ -276,7 +279,7 @@ bool Node::refused_for_state(Client& client, const CommandSpec& spec) {
 // As in Redis: with no room at all a transaction takes no further command, whatever it does, since
 // the queue would grow without bound.
 bool Node::refused_for_memory(Client& client, const CommandSpec& spec, const TimePoint& now) {
-  if (make_room(state_, now)) return false;
+  if (make_room(state_, now, kEvictedPerCommand) != Room::kNone) return false;
   const client::Transaction& transaction = client.transaction;
   const bool adds_data = spec.name == "exec" ? transaction.adds_data
                          : transaction.active
@@ -393,6 +396,7 @@ bool Node::background(const TimePoint& sampled, std::size_t units, bool storage_
   if (accepts_entries()) {
     expired = expire_due(now, units);
     more |= state_.keyspace.next_due() <= now.unix_ms;
+    more |= make_room(state_, now, units) == Room::kMoreToEvict;
   }
   more |= state_.keyspace.free_slice(persistence_.committed(), units);
   if (!more && expired == 0) {

@@ -2,6 +2,8 @@
 
 #include "base/random.hpp"
 #include "fixture.hpp"
+#include "tests/unit/node/cluster_harness.hpp"
+#include "tests/unit/node/storage_fixture.hpp"
 
 using namespace holdfast;
 using namespace holdfast::node;
@@ -23,6 +25,20 @@ std::size_t used(Harness& harness) {
 
 void limit_to(Harness& harness, std::size_t bytes) {
   harness.call({"CONFIG", "SET", "maxmemory", std::to_string(bytes)});
+}
+
+std::uint64_t evicted(Harness& harness) {
+  return harness.node.state().statistics.evicted_keys;
+}
+
+void fill(Harness& harness, int count, std::size_t value_bytes = 100) {
+  const std::string value(value_bytes, 'x');
+  for (int i = 0; i < count; ++i) harness.call({"SET", "k" + std::to_string(i), value});
+}
+
+// All that the background has to do; it must end.
+void work_off(Harness& harness) {
+  for (int slices = 0; harness.node.background(harness.now, 64); ++slices) REQUIRE(slices < 10'000);
 }
 
 }  // namespace
@@ -149,4 +165,125 @@ TEST_CASE("the keys that were used lately outlive the others", "[eviction]") {
     used_lately += harness.call({"EXISTS", "k" + std::to_string(i)}) == ":1\r\n" ? 1 : 0;
   CHECK(used_lately >= 195);
   CHECK(harness.keys() < 320);
+}
+
+TEST_CASE("large values written into a full node of small keys do not pile up above the limit",
+          "[eviction]") {
+  Harness harness(with_policy(EvictionPolicy::kAllkeysLru));
+  fill(harness, 20'000);
+  const std::size_t limit = used(harness) + 100'000;
+  limit_to(harness, limit);
+  const std::string large(1 << 20, 'z');
+  for (int i = 0; i < 40; ++i) {
+    CHECK(harness.call({"SET", "large" + std::to_string(i), large}) == kOk);
+    CHECK(used(harness) <= limit + large.size() + 10'000);
+    work_off(harness);
+    CHECK(used(harness) <= limit);
+  }
+}
+
+TEST_CASE("a command evicts a bounded number of keys, and the background goes on", "[eviction]") {
+  Harness harness(with_policy(EvictionPolicy::kAllkeysLru));
+  fill(harness, 40'000);
+  limit_to(harness, used(harness) / 2);
+  std::uint64_t before = evicted(harness);
+  harness.call({"PING"});
+  CHECK(evicted(harness) - before >= 1000);
+  CHECK(evicted(harness) - before <= 2000);
+  before = evicted(harness);
+  harness.node.background(harness.now, 64);
+  CHECK(evicted(harness) - before == 64);
+}
+
+TEST_CASE("a limit lowered far below what is used is met without a command, and not undershot",
+          "[eviction]") {
+  const auto policy = GENERATE(EvictionPolicy::kAllkeysLru, EvictionPolicy::kAllkeysRandom);
+  const int percent = GENERATE(50, 20, 5);
+  Harness harness(with_policy(policy));
+  const std::size_t empty = used(harness);
+  fill(harness, 40'000);
+  const std::size_t limit =
+      empty + (used(harness) - empty) * static_cast<std::size_t>(percent) / 100;
+  limit_to(harness, limit);
+  work_off(harness);
+  CHECK(used(harness) <= limit);
+  CHECK(used(harness) > limit - limit / 20);
+  CHECK(harness.keys() > 40'000 * static_cast<std::size_t>(percent) / 100 * 8 / 10);
+}
+
+TEST_CASE("where very few keys expire they are found, and no others go", "[eviction]") {
+  const auto policy = GENERATE(EvictionPolicy::kVolatileLru, EvictionPolicy::kVolatileTtl,
+                               EvictionPolicy::kVolatileRandom);
+  Harness harness(with_policy(policy));
+  fill(harness, 100'000, 1);
+  for (int i = 0; i < 200; ++i)
+    harness.call({"SET", "expires" + std::to_string(i), std::string(100, 'x'), "EX", "1000"});
+  limit_to(harness, 1'000'000);
+  work_off(harness);
+  CHECK(evicted(harness) == 200);
+  CHECK(harness.keys() == 100'000);
+}
+
+TEST_CASE("what is evicted and waits for the disk is not evicted for twice", "[eviction]") {
+  StorageHarness harness(with_policy(EvictionPolicy::kAllkeysLru));
+  harness.start_empty();
+  fill(harness, 5000);
+  harness.persist();
+  const std::size_t limit = used(harness) / 4 * 3;
+  limit_to(harness, limit);
+  for (int i = 0; i < 1000; ++i) harness.node.background(harness.now, 64);  // nothing is persisted
+  CHECK(used(harness) <= limit);
+  CHECK(used(harness) > limit - limit / 20);
+  CHECK(harness.keys() > 3400);
+}
+
+TEST_CASE("where nothing can be evicted the background does not try without end", "[eviction]") {
+  const auto policy = GENERATE(EvictionPolicy::kNoEviction, EvictionPolicy::kVolatileLru);
+  Harness harness(with_policy(policy));
+  fill(harness, 10);
+  limit_to(harness, 1);
+  const LogIndex before = harness.node.committed();
+  work_off(harness);
+  CHECK(harness.node.committed() == before);
+  CHECK(harness.call({"SET", "a", "1"}) == kOom);
+}
+
+TEST_CASE("while the disk fails nothing is evicted", "[eviction]") {
+  StorageHarness harness(with_policy(EvictionPolicy::kAllkeysLru));
+  harness.start_empty();
+  fill(harness, 100);
+  harness.persist();
+  log::Failed failed;
+  failed.error.kind = log::FileErrorKind::kNoSpace;
+  failed.error.message = "No space left on device";
+  harness.tell(failed);
+  limit_to(harness, 1);
+  CHECK(harness.call({"GET", "k1"})[0] == '$');
+  harness.node.background(harness.now, 64);
+  CHECK(evicted(harness) == 0);
+}
+
+TEST_CASE("a replica evicts nothing, and as a primary what is above its own limit",
+          "[eviction][cluster]") {
+  config::Options options;
+  options.memory.maxmemory_policy = EvictionPolicy::kAllkeysLru;
+  ClusterHarness cluster(3, options);
+  const std::size_t first = cluster.primary().value();
+  for (int i = 0; i < 3000; ++i)
+    cluster.execute(first, {"SET", "k" + std::to_string(i), std::string(200, 'x')});
+  cluster.advance_ms(100);
+  const auto used = [&](std::size_t i) { return cluster.node(i).state().keyspace.used_bytes(); };
+  const std::size_t limit = used(first) / 2;
+  for (std::size_t i = 0; i < 3; ++i)
+    if (i != first) cluster.call(i, {"CONFIG", "SET", "maxmemory", std::to_string(limit)});
+  cluster.advance_ms(100);
+  CHECK(used((first + 1) % 3) > limit);
+  cluster.kill(first);
+  const std::size_t second = cluster.primary().value();
+  cluster.advance_ms(200);
+  CHECK(used(second) <= limit);
+  CHECK(used(second) > limit / 10 * 9);
+  cluster.start(first);
+  cluster.advance_ms(500);
+  CHECK(cluster.digest(first) == cluster.digest(second));
 }
