@@ -92,14 +92,21 @@ struct Client {
   bool held = false;  // a parsed request waits: for the end of a CLIENT PAUSE, or for the lease
   bool reads_replica = false;  // READONLY: a replica answers reads from its own data
   LogIndex last_write;         // of its newest entry, for WAIT
-  // WAIT: answered when so many members have its last write, or at the time.
+  // WAIT: answered when so many members have its last write, at the time, or when CLIENT UNBLOCK
+  // has ended it.
   struct AwaitedReplicas {
+    enum class End : std::uint8_t { kNotYet, kAsTimedOut, kAsError };
     std::size_t count = 0;
     MonoUs until = 0;  // 0: as long as it takes
+    End end = End::kNotYet;
   };
   std::optional<AwaitedReplicas> awaits_replicas;
   bool awaits_digest = false;  // HOLDFAST DIGEST
 
+  // As Redis means it: in a command that CLIENT UNBLOCK can end.
+  bool is_blocked() const {
+    return awaits_replicas && awaits_replicas->end == AwaitedReplicas::End::kNotYet;
+  }
   // The reply to the last request is still to come.
   bool awaits() const { return awaits_snapshot || awaits_digest || awaits_replicas.has_value(); }
 };

@@ -276,17 +276,24 @@ void client_trackinginfo(CommandContext& ctx) {
   ctx.reply().array(0);
 }
 
-// No command here blocks, so there is never anybody to unblock.
+// The node answers for the command that is ended.
 void client_unblock(CommandContext& ctx) {
   if (ctx.argument_count() > 4) {
     subcommand_error(ctx, "CLIENT");
     return;
   }
-  if (ctx.argument_count() == 4 && !ctx.argument_is(3, "timeout") && !ctx.argument_is(3, "error")) {
+  const bool as_error = ctx.argument_count() == 4 && ctx.argument_is(3, "error");
+  if (ctx.argument_count() == 4 && !as_error && !ctx.argument_is(3, "timeout")) {
     ctx.error("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     return;
   }
-  if (ctx.integer_argument(2)) ctx.reply().integer(0);
+  const auto id = ctx.integer_argument(2);
+  if (!id) return;
+  client::Client* one = ctx.server().clients.find(ClientId{static_cast<std::uint64_t>(*id)});
+  if (one == nullptr || is_killed(*one) || !one->is_blocked()) return ctx.reply().integer(0);
+  using End = client::Client::AwaitedReplicas::End;
+  one->awaits_replicas->end = as_error ? End::kAsError : End::kAsTimedOut;
+  ctx.reply().integer(1);
 }
 
 void client_help(CommandContext& ctx) {
@@ -332,7 +339,7 @@ void client_help(CommandContext& ctx) {
       "TRACKINGINFO",
       "    Show the state of tracking (always off).",
       "UNBLOCK <client-id> [TIMEOUT|ERROR]",
-      "    Accepted; no command blocks.",
+      "    End the WAIT of a connection, as if its time were up (default) or with an error.",
       "UNPAUSE",
       "    End a pause.",
   };

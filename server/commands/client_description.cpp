@@ -12,6 +12,7 @@ namespace {
 std::string flags_of(const client::Client& client) {
   std::string flags;
   if (client.transaction.active) flags += 'x';
+  if (client.is_blocked()) flags += 'b';
   if (client.transaction.dirty) flags += 'd';
   if (client.fate == client::Fate::kCloseAfterReply) flags += 'c';
   if (client.info.unix_socket) flags += 'U';

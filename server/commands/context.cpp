@@ -77,8 +77,7 @@ void CommandContext::run_inside(const CommandSpec& spec, resp::Arguments argumen
 
 void CommandContext::error(std::string_view text) {
   failed_ = true;
-  ++server_.statistics.error_replies;
-  ++server_.statistics.by_error[std::string(text.substr(0, text.find(' ')))];
+  server_.statistics.note_error(text);
   reply_.error(text);
 }
 

@@ -68,16 +68,23 @@ void server_section(Facts& facts) {
 void clients_section(Facts& facts) {
   std::size_t input_max = 0;
   std::size_t output_max = 0;
+  std::size_t blocked = 0;
+  std::size_t blocked_until = 0;
   facts.server.clients.for_each([&](const client::Client& one) {
     input_max = std::max(input_max, one.parser.memory_bytes());
     output_max = std::max(output_max, one.output.pending_bytes());
+    if (!one.is_blocked()) return;
+    ++blocked;
+    if (one.awaits_replicas->until != 0) ++blocked_until;
   });
   facts.add("connected_clients", facts.server.clients.size());
   facts.add("cluster_connections", 0);
   facts.add("maxclients", facts.server.options.server.maxclients);
   facts.add("client_recent_max_input_buffer", input_max);
   facts.add("client_recent_max_output_buffer", output_max);
-  facts.zeros({"blocked_clients", "tracking_clients", "clients_in_timeout_table"});
+  facts.add("blocked_clients", blocked);
+  facts.add("tracking_clients", 0);
+  facts.add("clients_in_timeout_table", blocked_until);
 }
 
 double ratio(std::uint64_t part, std::uint64_t whole) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/commands/host.hpp"
@@ -44,6 +45,11 @@ struct Statistics {
 
   // What the host had counted at the last reset; shown is what came since.
   NetworkCounters network_before;
+
+  void note_error(std::string_view text) {
+    ++error_replies;
+    ++by_error[std::string(text.substr(0, text.find(' ')))];
+  }
 
   // Returns the peak, which never goes down but by CONFIG RESETSTAT.
   std::uint64_t note_used(std::uint64_t used_bytes) {

@@ -173,8 +173,7 @@ const CommandSpec* Node::resolve(Client& client, resp::Arguments arguments) {
 }
 
 void Node::refuse(Client& client, const CommandSpec* spec, std::string_view error) {
-  ++state_.statistics.error_replies;
-  ++state_.statistics.by_error[std::string(error.substr(0, error.find(' ')))];
+  state_.statistics.note_error(error);
   if (spec != nullptr) ++state_.statistics.by_command[spec->number].rejected;
   resp::OutputBuffer& output = hears_next(client) ? client.output : discarded_;
   resp::ReplyWriter reply(output, client.version);

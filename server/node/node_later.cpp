@@ -1,5 +1,6 @@
 // Replies that come later than their command: SAVE, WAIT, HOLDFAST DIGEST.
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
 #include "server/node/node.hpp"
@@ -8,6 +9,12 @@ namespace holdfast::node {
 
 using client::Client;
 using client::ReplyMode;
+
+namespace {
+
+constexpr std::string_view kUnblockedError = "UNBLOCKED client unblocked via CLIENT UNBLOCK";
+
+}  // namespace
 
 void Node::await(Client& client) {
   if (client.awaits_replicas) await_replicas_.push_back(client.id);
@@ -26,11 +33,20 @@ void Node::answer_waits(MonoUs now) {
   std::erase_if(await_replicas_, [&](ClientId id) {
     Client* client = state_.clients.find(id);
     if (client == nullptr || !client->awaits_replicas) return true;
-    const auto& awaited = *client->awaits_replicas;
+    const auto awaited = *client->awaits_replicas;
     const std::size_t count = replication_->acknowledged_by(client->last_write);
-    if (count < awaited.count && (awaited.until == 0 || now < awaited.until)) return false;
+    using End = Client::AwaitedReplicas::End;
+    const bool is_over = count >= awaited.count || (awaited.until != 0 && now >= awaited.until);
+    if (!is_over && client->is_blocked()) return false;
     client->awaits_replicas.reset();
-    answer(*client, [&](auto& reply) { reply.integer(static_cast<std::int64_t>(count)); });
+    answer(*client, [&](auto& reply) {
+      if (awaited.end == End::kAsError) {
+        state_.statistics.note_error(kUnblockedError);
+        reply.error(kUnblockedError);
+      } else {
+        reply.integer(static_cast<std::int64_t>(count));
+      }
+    });
     return true;
   });
 }

@@ -1,6 +1,7 @@
 """What clients are told by each node: refusals on replicas, ROLE, INFO replication, WAIT, FAILOVER, digests; raw and by redis-py."""
 
 import json
+import re
 import threading
 
 import pytest
@@ -8,6 +9,7 @@ import redis
 
 from cluster import Closed, Error, wait_until
 from harness.resp import encode
+from harness.server import Server
 from histories import verify
 
 READONLY = "READONLY You can't write against a read only replica."
@@ -192,6 +194,28 @@ def test_wait_counts_replicas_that_have_the_write(settled):
     assert connection.set("k", "x") and connection.wait(2, 60_000) == 2
     with cluster.others(primary)[1].connect() as on_replica:
         assert str(on_replica.call("WAIT", "1", "10")).startswith("ERR WAIT cannot be used with replica instances")
+
+
+def test_a_client_in_wait_is_blocked_and_unblocked_as_in_redis(settled, leaving):
+    _, primary = settled
+    redis_alone = Server("redis").start()
+    leaving.callback(redis_alone.stop)
+    for server, replicas in ((redis_alone, 0), (primary, 2)):
+        waiting, operating = leaving.enter_context(server.connect()), leaving.enter_context(server.connect())
+        assert waiting.call("SET", "k", "v") == "OK" and waiting.call("WAIT", str(replicas), "10000") == replicas
+        number = str(waiting.call("CLIENT", "ID"))
+
+        def shown():
+            blocked = re.search(rb"\r\nblocked_clients:(\d+)\r\n", operating.call("INFO", "clients"))  # pylint: disable=cell-var-from-loop
+            flags = re.search(rb" flags=(\w+) ", operating.call("CLIENT", "LIST", "ID", number))  # pylint: disable=cell-var-from-loop
+            return int(blocked[1]), flags[1]
+        assert shown() == (0, b"N") and operating.call("CLIENT", "UNBLOCK", number) == 0
+        for how, reply in ([], replicas), (["TIMEOUT"], replicas), (["ERROR"], "UNBLOCKED client unblocked via CLIENT UNBLOCK"):
+            waiting.send(encode("WAIT", "5", "0"))
+            wait_until(lambda: shown() == (1, b"b"), 10, what=f"the client shown as blocked by {server}")  # pylint: disable=cell-var-from-loop
+            assert operating.call("CLIENT", "UNBLOCK", number, *how) == 1
+            assert waiting.read() == reply and waiting.call("PING") == "PONG"
+        assert shown() == (0, b"N")
 
 
 # --- FAILOVER

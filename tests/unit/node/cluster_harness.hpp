@@ -152,6 +152,10 @@ class ClusterHarness {
     return node(i).state().cluster->is_master(now.mono_us) ? "master" : "replica";
   }
 
+  // A connection beside the one that `client` gives.
+  client::Client& connect(std::size_t i) {
+    return node(i).connect({"127.0.0.1:50002", "127.0.0.1:6379", 9, false}, now_at(i));
+  }
   // Drivers do it when their connection has ended.
   void reconnect(std::size_t i) {
     node(i).disconnect(client(i));
@@ -161,8 +165,10 @@ class ClusterHarness {
   // Executed, but nothing that it causes has happened yet.
   void execute(std::size_t i, const std::vector<std::string>& words) {
     if (client(i).fate != client::Fate::kOpen) reconnect(i);
+    execute(i, client(i), words);
+  }
+  void execute(std::size_t i, client::Client& who, const std::vector<std::string>& words) {
     const std::string bytes = request(words);
-    client::Client& who = client(i);
     while (node(i).run_one(who, now_at(i)) == Step::kRan) {
     }
     const auto [room, room_bytes] = who.parser.read_room();
@@ -172,11 +178,11 @@ class ClusterHarness {
     while (node(i).run_one(who, now_at(i)) == Step::kRan) {
     }
   }
-  std::string output(std::size_t i) {
-    if (client(i).fate == client::Fate::kCloseNow) return {};
+  std::string output(std::size_t i) { return output(i, client(i)); }
+  std::string output(std::size_t i, client::Client& who) {
+    if (who.fate == client::Fate::kCloseNow) return {};
     std::string text;
     std::string_view part;
-    client::Client& who = client(i);
     while (who.output.gather(&part, 1, who.output.sendable_bytes(node(i).gate())) > 0) {
       text += part;
       who.output.consume(part.size());

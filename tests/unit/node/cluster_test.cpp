@@ -210,6 +210,38 @@ TEST_CASE("WAIT counts the members that have the connection's last write", "[clu
   CHECK(cluster.output(primary) == ":1\r\n");
 }
 
+TEST_CASE("who is blocked in WAIT is shown as such, and CLIENT UNBLOCK ends it", "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  REQUIRE(cluster.call(primary, {"SET", "k", "v"}) == kOk);
+  cluster.advance_ms(50);
+  const std::string blocked = std::to_string(cluster.client(primary).id.value);
+  client::Client& other = cluster.connect(primary);
+  const auto ask = [&](const std::vector<std::string>& words) {
+    cluster.execute(primary, other, words);
+    return cluster.output(primary, other);
+  };
+  CHECK(ask({"CLIENT", "UNBLOCK", blocked}) == ":0\r\n");
+
+  REQUIRE(cluster.call(primary, {"WAIT", "5", "0"}).empty());
+  CHECK(ask({"CLIENT", "LIST", "ID", blocked}).find(" flags=b ") != std::string::npos);
+  CHECK(ask({"INFO", "clients"}).find("\r\nblocked_clients:1\r\n") != std::string::npos);
+  CHECK(ask({"INFO", "clients"}).find("\r\nclients_in_timeout_table:0\r\n") != std::string::npos);
+  CHECK(ask({"CLIENT", "UNBLOCK", blocked}) == ":1\r\n");
+  CHECK(ask({"CLIENT", "UNBLOCK", blocked, "ERROR"}) == ":0\r\n");
+  cluster.settle();
+  CHECK(cluster.output(primary) == ":2\r\n");
+
+  REQUIRE(cluster.call(primary, {"WAIT", "5", "60000"}).empty());
+  CHECK(ask({"INFO", "clients"}).find("\r\nclients_in_timeout_table:1\r\n") != std::string::npos);
+  CHECK(ask({"CLIENT", "UNBLOCK", blocked, "ERROR"}) == ":1\r\n");
+  cluster.settle();
+  CHECK(cluster.output(primary) == "-UNBLOCKED client unblocked via CLIENT UNBLOCK\r\n");
+  CHECK(ask({"INFO", "errorstats"}).find("errorstat_UNBLOCKED:count=1") != std::string::npos);
+  CHECK(ask({"INFO", "clients"}).find("\r\nblocked_clients:0\r\n") != std::string::npos);
+  CHECK(cluster.call(primary, {"PING"}) == "+PONG\r\n");
+}
+
 TEST_CASE("keys expire on all members, by the primary's decision", "[cluster]") {
   ClusterHarness cluster(3);
   const std::size_t primary = cluster.primary().value();
