@@ -31,6 +31,7 @@ void write_identity(ByteWriter& out, const Identity& identity) {
   out.varint(identity.node.value);
   out.string(identity.node_name);
   out.bytes(view(identity.members));
+  out.varint(identity.databases);
 }
 
 Identity read_identity(ByteReader& in) {
@@ -45,6 +46,7 @@ Identity read_identity(ByteReader& in) {
   identity.node.value = in.varint();
   identity.node_name = name();
   read_array(in, identity.members);
+  identity.databases = in.varint();
   return identity;
 }
 
@@ -193,6 +195,13 @@ void Handshake::on_refusal(std::string_view body) {
   refusal_ = static_cast<Refusal>(reason);
   refused_by_peer_ = true;
   state_ = State::kRefused;
+}
+
+std::string Handshake::remedy() const {
+  std::string text(refusal_remedy(refusal_));
+  if (refusal_ == Refusal::kUnequalDatabases)
+    text += fmt::format(": {} here, {} there", membership_->self.databases, peer_.databases);
+  return text;
 }
 
 Refusal Handshake::judge_peer() const {

@@ -15,6 +15,7 @@
 //   proof     := mac[32]
 //   refusal   := reason:u8           instead of any record; the connection ends with it
 //   identity  := cluster_name:string cluster_id:string node:varint node_name:string members[32]
+//                databases:varint
 //   transcript: the records hello and challenge as they were sent
 //   HMAC(role, t) := HMAC-SHA-256(secret, "holdfast peer " role 0x00 t)
 //
@@ -42,7 +43,8 @@ namespace holdfast::transport {
 inline constexpr std::string_view kRecordMagic = "HFP1";
 inline constexpr std::size_t kRecordHeadBytes = 7;
 inline constexpr std::size_t kRecordBytesMax = 512;
-static_assert(2 * 2 + 32 + 10 + 3 * (2 + kNameBytesMax) + 10 + sizeof(Digest) <= kRecordBytesMax,
+static_assert(2 * 2 + 32 + 10 + 3 * (2 + kNameBytesMax) + 10 + sizeof(Digest) + 10 <=
+                  kRecordBytesMax,
               "a hello with the longest names must fit");
 
 using Nonce = std::array<char, 32>;
@@ -78,6 +80,7 @@ class Handshake {
   bool is_dialler() const { return role_ == Role::kDialler; }
   // Of kRefused.
   Refusal refusal() const { return refusal_; }
+  std::string remedy() const;  // what an operator can do about it
   bool refused_by_peer() const { return refused_by_peer_; }
   const std::string& error() const { return error_; }
   // As far as it was told; true only in kDone.

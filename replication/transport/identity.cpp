@@ -20,13 +20,14 @@ Digest members_digest(const std::vector<std::string>& names) {
 }
 
 Membership make_membership(std::string cluster_name, std::string cluster_id,
-                           std::vector<std::string> names, NodeId self, std::string secret) {
+                           std::vector<std::string> names, NodeId self, std::string secret,
+                           std::uint64_t databases) {
   HF_CHECK(self.value >= 1 && self.value <= names.size());
   const auto fits = [](const std::string& name) { return name.size() <= kNameBytesMax; };
   HF_CHECK(fits(cluster_name) && fits(cluster_id) && std::all_of(names.begin(), names.end(), fits));
   Membership membership;
-  membership.self = {std::move(cluster_name), std::move(cluster_id), self, names[self.value - 1],
-                     members_digest(names)};
+  membership.self = {std::move(cluster_name), std::move(cluster_id), self,
+                     names[self.value - 1],   members_digest(names), databases};
   membership.names = std::move(names);
   membership.secret = std::move(secret);
   return membership;
@@ -52,6 +53,8 @@ std::string_view refusal_name(Refusal refusal) {
       return "wrong_node";
     case Refusal::kWrongDirection:
       return "wrong_direction";
+    case Refusal::kUnequalDatabases:
+      return "unequal_databases";
   }
   return "unknown";
 }
@@ -76,6 +79,8 @@ std::string_view refusal_remedy(Refusal refusal) {
       return "another member answers at this address: correct cluster.nodes";
     case Refusal::kWrongDirection:
       return "of two members the one that is listed first dials";
+    case Refusal::kUnequalDatabases:
+      return "server.databases must be the same on all members";
   }
   return "";
 }
@@ -91,6 +96,7 @@ Refusal judge(const Membership& us, const Identity& them) {
   if (them.node.value == 0 || them.node.value > us.names.size() ||
       us.names[them.node.value - 1] != them.node_name)
     return Refusal::kUnequalMembers;
+  if (them.databases != self.databases) return Refusal::kUnequalDatabases;
   return Refusal::kNone;
 }
 

@@ -26,7 +26,8 @@ struct Identity {
   std::string cluster_id;
   NodeId node;
   std::string node_name;
-  Digest members{};  // members_digest of the list as this member has it
+  Digest members{};             // members_digest of the list as this member has it
+  std::uint64_t databases = 0;  // server.databases: what the log says must fit everywhere
 
   friend bool operator==(const Identity&, const Identity&) = default;
 };
@@ -42,7 +43,8 @@ struct Membership {
 };
 // REQUIRES: `self` is from 1 to the number of names.
 Membership make_membership(std::string cluster_name, std::string cluster_id,
-                           std::vector<std::string> names, NodeId self, std::string secret);
+                           std::vector<std::string> names, NodeId self, std::string secret,
+                           std::uint64_t databases);
 
 // Why two ends do not become a link. The numbers are on the wire.
 enum class Refusal : std::uint8_t {
@@ -55,8 +57,9 @@ enum class Refusal : std::uint8_t {
   kUnequalMembers = 6,
   kWrongNode = 7,       // the one who was dialled is another
   kWrongDirection = 8,  // the member with the smaller number dials
+  kUnequalDatabases = 9,
 };
-inline constexpr std::uint8_t kRefusalMax = 8;
+inline constexpr std::uint8_t kRefusalMax = 9;
 
 // One word for the log, and what an operator can do about it.
 std::string_view refusal_name(Refusal refusal);

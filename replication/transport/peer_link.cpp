@@ -170,9 +170,9 @@ void PeerLink::take_handshake(std::string_view bytes, core::MonoTime now) {
     case Handshake::State::kTalking:
       return;
     case Handshake::State::kRefused:
-      return fail(fmt::format(
-          "reason={} refused_by={} hint=\"{}\"", refusal_name(handshake_.refusal()),
-          handshake_.refused_by_peer() ? "peer" : "us", refusal_remedy(handshake_.refusal())));
+      return fail(fmt::format("reason={} refused_by={} hint=\"{}\"",
+                              refusal_name(handshake_.refusal()),
+                              handshake_.refused_by_peer() ? "peer" : "us", handshake_.remedy()));
     case Handshake::State::kMalformed:
       return fail(fmt::format("reason=malformed detail=\"{}\"", handshake_.error()));
     case Handshake::State::kDone:

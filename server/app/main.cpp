@@ -183,7 +183,7 @@ int serve(config::LoadOutcome loaded) {
   }
   std::optional<Peers> peers;
   if (is_member) {
-    peers.emplace(io, cluster, node, [](config::LogLevel level, const std::string& text) {
+    peers.emplace(io, node.options(), node, [](config::LogLevel level, const std::string& text) {
       spdlog::log(log_level(level), "{}", text);
     });
   }

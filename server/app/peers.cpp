@@ -13,23 +13,24 @@ namespace {
 // Rounds of a drain: a peer that never stops talking must not keep the loop.
 constexpr int kDrainsMax = 16;
 
-transport::PeerNetworkOptions network_options(const config::ClusterOptions& cluster) {
-  transport::PeerNetworkOptions options;
+transport::PeerNetworkOptions network_options(const config::Options& options) {
+  const config::ClusterOptions& cluster = options.cluster;
+  transport::PeerNetworkOptions network;
   for (const config::ClusterNode& node : cluster.nodes.list)
-    options.addresses.push_back({node.host, static_cast<std::uint16_t>(node.peer_port)});
-  options.membership =
-      transport::make_membership(cluster.name, cluster.id, node::member_names(cluster),
-                                 node::replica_config(cluster).self, cluster.secret);
-  return options;
+    network.addresses.push_back({node.host, static_cast<std::uint16_t>(node.peer_port)});
+  network.membership = transport::make_membership(
+      cluster.name, cluster.id, node::member_names(cluster), node::replica_config(cluster).self,
+      cluster.secret, static_cast<std::uint64_t>(options.server.databases));
+  return network;
 }
 
 }  // namespace
 
-Peers::Peers(asio::io_context& io, const config::ClusterOptions& cluster, node::Node& node,
+Peers::Peers(asio::io_context& io, const config::Options& options, node::Node& node,
              transport::PeerNetwork::Log log)
     : node_(node),
-      network_(io, network_options(cluster), *this, std::move(log)),
-      watch_(core::milliseconds(cluster.heartbeat_ms),
+      network_(io, network_options(options), *this, std::move(log)),
+      watch_(core::milliseconds(options.cluster.heartbeat_ms),
              [this](const std::string& frame) { network_.say_aside(frame); }) {}
 
 Result<void> Peers::start() {

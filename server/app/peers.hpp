@@ -18,7 +18,7 @@ namespace holdfast::app {
 class Peers : public node::PeerPort, private transport::PeerObserver {
  public:
   // `node` outlives this, and is told of what peers say by handlers of `io`.
-  Peers(asio::io_context& io, const config::ClusterOptions& cluster, node::Node& node,
+  Peers(asio::io_context& io, const config::Options& options, node::Node& node,
         transport::PeerNetwork::Log log);
 
   // Listens and begins to dial. The error names host and port.

@@ -159,7 +159,7 @@ bool MutationDecoder::refuse(std::string why) {
 DatabaseIndex MutationDecoder::database() {
   const std::uint64_t number = reader_.varint();
   if (number >= limits_.database_count) {
-    refuse(fmt::format("database {} of {}", number, limits_.database_count));
+    refuse(fmt::format("database {}, but server.databases is {}", number, limits_.database_count));
     return 0;
   }
   return static_cast<DatabaseIndex>(number);

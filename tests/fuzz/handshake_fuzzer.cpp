@@ -57,9 +57,9 @@ Outcome run(Handshake handshake, std::string_view bytes, std::size_t step) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size < 2) return 0;
   static const Membership one =
-      make_membership("shop", "7f3a", {"ada", "ben"}, NodeId{1}, "secret");
+      make_membership("shop", "7f3a", {"ada", "ben"}, NodeId{1}, "secret", 16);
   static const Membership two =
-      make_membership("shop", "7f3a", {"ada", "ben"}, NodeId{2}, "secret");
+      make_membership("shop", "7f3a", {"ada", "ben"}, NodeId{2}, "secret", 16);
   const std::string_view bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
   const std::size_t step = (data[0] >> 1) + std::size_t{1};
   const auto begin = [&] {

@@ -37,9 +37,10 @@ bool run_until(asio::io_context& io, Condition condition) {
 inline const std::vector<std::string> kNames{"ada", "ben", "cia"};
 
 inline Membership member(std::uint64_t id, std::string secret = "secret",
-                         std::vector<std::string> names = kNames, std::string cluster = "shop") {
+                         std::vector<std::string> names = kNames, std::string cluster = "shop",
+                         std::uint64_t databases = 16) {
   return make_membership(std::move(cluster), "7f3a", std::move(names), NodeId{id},
-                         std::move(secret));
+                         std::move(secret), databases);
 }
 
 // The round is what a test recognises a message by.

@@ -18,9 +18,9 @@ constexpr std::string_view kSecret = "correct horse battery staple";
 
 Membership member(std::uint64_t id, std::string_view secret = kSecret,
                   std::vector<std::string> names = kNames, std::string cluster = "shop",
-                  std::string cluster_id = "7f3a") {
+                  std::string cluster_id = "7f3a", std::uint64_t databases = 16) {
   return make_membership(std::move(cluster), std::move(cluster_id), std::move(names), NodeId{id},
-                         std::string(secret));
+                         std::string(secret), databases);
 }
 
 Nonce nonce(char fill) {
@@ -120,6 +120,7 @@ TEST_CASE("both sides learn why there is no link", "[handshake]") {
       {member(1), member(2, kSecret, {"zoe", "ben", "cia"}), Refusal::kUnknownNode},
       {member(1), member(2, kSecret, {"ada", "ben", "cia", "dan"}), Refusal::kUnequalMembers},
       {member(1), member(1, kSecret, {"ben", "ada", "cia"}), Refusal::kUnequalMembers},
+      {member(1), member(2, kSecret, kNames, "shop", "7f3a", 4), Refusal::kUnequalDatabases},
       {member(1), member(3), Refusal::kWrongNode},
       {member(3), member(2), Refusal::kWrongDirection},
       // What is wrong besides the secret is nobody's business who does not know it.
@@ -138,6 +139,15 @@ TEST_CASE("both sides learn why there is no link", "[handshake]") {
     CHECK_FALSE(acceptor.refused_by_peer());
     CHECK_FALSE(refusal_remedy(one.refusal).empty());
   }
+}
+
+TEST_CASE("members with unequal numbers of databases name the option and both values",
+          "[handshake]") {
+  Pair pair{member(1), member(2, kSecret, kNames, "shop", "7f3a", 4)};
+  converse(pair.dialler, pair.acceptor);
+  const std::string rule = "server.databases must be the same on all members: ";
+  CHECK(pair.dialler.remedy() == rule + "16 here, 4 there");
+  CHECK(pair.acceptor.remedy() == rule + "4 here, 16 there");
 }
 
 TEST_CASE("the highest version that both know is spoken, or none", "[handshake]") {

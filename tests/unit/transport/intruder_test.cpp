@@ -53,6 +53,7 @@ TEST_CASE("both members log why they refuse each other, and no secret", "[intrud
       {member(2, "secret", kNames, "bank"), "reason=other_cluster"},
       {member(2, "secret", {"zoe", "ben", "cia"}), "reason=unknown_node"},
       {member(2, "secret", {"ada", "ben"}), "reason=unequal_member_list"},
+      {member(2, "secret", kNames, "shop", 4), "reason=unequal_databases"},
       {member(3), "reason=wrong_node"},
       {member(1), "reason=own_name"},
   };
