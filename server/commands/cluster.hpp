@@ -32,6 +32,11 @@ struct MemberView {
 
   // Of the primary that looks.
   bool is_replica() const { return !is_self && is_connected && is_following; }
+  // As Redis says it of a replica whose data is complete, or not yet.
+  std::string_view state() const {
+    if (is_snapshotting) return "send_bulk";
+    return claim == "sound" && persisted.value != 0 ? "online" : "wait_bgsave";
+  }
 };
 
 struct ClusterView {
@@ -39,6 +44,7 @@ struct ClusterView {
   bool is_master = false;
   bool is_serving = false;
   bool is_handing_over = false;
+  bool is_syncing = false;  // a replica whose data is not complete: lost, being sent or loaded
   bool is_stalled = false;  // no majority persists what is written, so writes are refused
   Term term;
   std::uint64_t generation = 0;

@@ -33,7 +33,9 @@ void role(CommandContext& ctx) {
   }
   const ClusterView view = cluster->view(ctx.now().mono_us);
   if (view.is_master) {
-    const auto is_shown = [](const MemberView& one) { return one.is_replica(); };
+    const auto is_shown = [](const MemberView& one) {
+      return one.is_replica() && one.state() == "online";
+    };
     reply.array(3);
     reply.bulk("master");
     reply.integer(static_cast<std::int64_t>(view.last.value));
@@ -54,7 +56,9 @@ void role(CommandContext& ctx) {
   reply.bulk("slave");
   reply.bulk(is_known ? primary->host : "");
   reply.integer(is_known ? primary->port : 0);
-  reply.bulk(is_known && primary->is_connected ? "connected" : "connect");
+  reply.bulk(!is_known || !primary->is_connected ? "connect"
+             : view.is_syncing                   ? "sync"
+                                                 : "connected");
   reply.integer(static_cast<std::int64_t>(view.applied.value));
 }
 

@@ -270,20 +270,20 @@ void primary_facts(Facts& facts, const ClusterView& view) {
     if (!one.is_replica()) continue;
     facts.add(fmt::format("slave{}", number++),
               fmt::format("ip={},port={},state={},offset={},lag={}", one.host, one.port,
-                          one.is_snapshotting ? "wait_bgsave" : "online", one.persisted.value,
-                          one.silent_us / 1'000'000));
+                          one.state(), one.persisted.value, one.silent_us / 1'000'000));
   }
 }
 
 void replica_facts(Facts& facts, const ClusterView& view) {
   const MemberView* primary = view.primary_member();
   if (primary != nullptr && primary->is_self) primary = nullptr;  // it has lost its lease
-  const bool is_up = primary != nullptr && primary->is_connected;
+  const bool is_linked = primary != nullptr && primary->is_connected;
+  const bool is_up = is_linked && !view.is_syncing;
   facts.add("master_host", primary != nullptr ? primary->host : "");
   facts.add("master_port", primary != nullptr ? primary->port : 0);
   facts.add("master_link_status", is_up ? "up" : "down");
   facts.add("master_last_io_seconds_ago", is_up ? primary->silent_us / 1'000'000 : -1);
-  facts.add("master_sync_in_progress", facts.server.persistence.loading ? 1 : 0);
+  facts.add("master_sync_in_progress", is_linked && view.is_syncing ? 1 : 0);
   facts.add("slave_read_repl_offset", view.last.value);
   facts.add("slave_repl_offset", view.applied.value);
   if (!is_up)

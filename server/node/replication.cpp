@@ -190,6 +190,8 @@ void Replication::on_log_trimmed(LogIndex first, core::MonoTime now) {
 void Replication::carry_out(core::MonoTime now) {
   do_records();
   if (effects_.discard_snapshot) requests_.emplace_back(log::DiscardSnapshotRequest{});
+  is_receiving_ = (is_receiving_ && !effects_.discard_snapshot && !effects_.install_snapshot) ||
+                  !effects_.store_snapshot.empty();
   for (core::StoreSnapshot& block : effects_.store_snapshot) {
     requests_.emplace_back(log::StoreSnapshotRequest{block.snapshot.index, block.snapshot.term,
                                                      block.offset, std::move(block.bytes),

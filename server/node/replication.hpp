@@ -161,6 +161,7 @@ class Replication : public commands::Cluster {
   std::uint64_t log_bytes_ = 0;
   LogIndex applied_;
 
+  bool is_receiving_ = false;  // a snapshot, from the primary
   std::unique_ptr<Reload> reload_;
   std::uint64_t reloads_ = 0;
   std::deque<log::Entry> held_entries_;  // committed while reloading

@@ -56,6 +56,7 @@ commands::ClusterView Replication::view(MonoUs now) const {
   if (!replica_) {
     view.role = "replica";
     view.claim = "loading";
+    view.is_syncing = true;
     return view;
   }
   const core::Replica& replica = *replica_;
@@ -63,6 +64,8 @@ commands::ClusterView Replication::view(MonoUs now) const {
   view.is_master = is_master(now);
   view.is_serving = replica.accepts_entries();
   view.is_handing_over = is_handing_over_;
+  view.is_syncing = replica.role() != core::Role::kPrimary &&
+                    (replica.claim() != wire::Claim::kSound || is_receiving_ || is_reloading());
   view.is_stalled = is_stalled();
   view.term = replica.term();
   view.generation = replica.generation();

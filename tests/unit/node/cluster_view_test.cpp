@@ -1,0 +1,118 @@
+// Whole nodes as a cluster: what ROLE, INFO and STATUS say of a member, as Redis would.
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "tests/unit/node/cluster_harness.hpp"
+
+namespace holdfast::node {
+
+namespace {
+
+// "name:value" of INFO replication.
+std::string fact(ClusterHarness& cluster, std::size_t i, const std::string& name) {
+  const std::string text = cluster.call(i, {"INFO", "replication"});
+  const std::size_t at = text.find("\r\n" + name + ":");
+  if (at == std::string::npos) return "no " + name;
+  return text.substr(at + 2, text.find('\r', at + 2) - at - 2);
+}
+
+bool says(ClusterHarness& cluster, std::size_t i, const std::vector<std::string>& words,
+          std::string_view part) {
+  return cluster.call(i, words).find(part) != std::string::npos;
+}
+
+// A primary whose log no longer begins at the beginning, and a member that runs with an empty disk.
+struct Wiped {
+  Wiped() {
+    primary = cluster.primary().value();
+    for (int i = 0; i < 100; ++i) {
+      const std::string key = "key:" + std::to_string(i);
+      REQUIRE(cluster.call(primary, {"SET", key, std::string(1000, 'x')}) == kOk);
+    }
+    for (int i = 0; i < 2; ++i) {
+      cluster.call(primary, {"BGSAVE"});
+      cluster.advance_ms(100);
+    }
+    wiped = (primary + 1) % 3;
+    cluster.kill(wiped);
+    cluster.kill(primary);
+    cluster.start(primary);
+    cluster.start(wiped, true);
+  }
+  static config::Options options() {
+    config::Options made;
+    made.persistence.snapshots_kept = 1;
+    return made;
+  }
+  // The line that the primary has about it.
+  std::string line() {
+    const std::string port = std::to_string(7001 + wiped);
+    for (const char* name : {"slave0", "slave1"}) {
+      const std::string one = fact(cluster, primary, name);
+      if (one.find("port=" + port) != std::string::npos) return one;
+    }
+    return "no line";
+  }
+
+  ClusterHarness cluster{3, options()};
+  std::size_t primary;
+  std::size_t wiped;
+};
+
+}  // namespace
+
+TEST_CASE("a member whose disk takes no snapshot is shown as one that is not in sync",
+          "[cluster][view]") {
+  Wiped test;
+  ClusterHarness& cluster = test.cluster;
+  cluster.disk(test.wiped).set_capacity(50'000);
+  test.primary = cluster.primary().value();
+  cluster.advance_ms(1000);
+  CHECK(fact(cluster, test.wiped, "master_link_status") == "master_link_status:down");
+  CHECK(fact(cluster, test.wiped, "master_sync_in_progress") == "master_sync_in_progress:1");
+  CHECK(says(cluster, test.wiped, {"ROLE"}, "$4\r\nsync\r\n"));
+  CHECK(test.line().find("state=online") == std::string::npos);
+  CHECK(test.line().find("offset=0,") != std::string::npos);
+  CHECK(!says(cluster, test.primary, {"ROLE"}, std::to_string(7001 + test.wiped)));
+
+  cluster.disk(test.wiped).set_capacity(std::uint64_t{1} << 30);
+  cluster.advance_ms(8'000);
+  CHECK(fact(cluster, test.wiped, "master_link_status") == "master_link_status:up");
+  CHECK(fact(cluster, test.wiped, "master_sync_in_progress") == "master_sync_in_progress:0");
+  CHECK(says(cluster, test.wiped, {"ROLE"}, "$9\r\nconnected\r\n"));
+  CHECK(test.line().find("state=online") != std::string::npos);
+  CHECK(says(cluster, test.primary, {"ROLE"}, std::to_string(7001 + test.wiped)));
+}
+
+TEST_CASE("a member that still loads the primary's snapshot is not in sync", "[cluster][view]") {
+  Wiped test;
+  ClusterHarness& cluster = test.cluster;
+  cluster.isolate(test.wiped);
+  cluster.settle();
+  cluster.hold_background(test.wiped, true);
+  test.primary = cluster.primary().value();
+  cluster.rejoin(test.wiped);
+  cluster.advance_ms(1000);
+  CHECK(fact(cluster, test.wiped, "master_link_status") == "master_link_status:down");
+  CHECK(fact(cluster, test.wiped, "master_sync_in_progress") == "master_sync_in_progress:1");
+  CHECK(says(cluster, test.wiped, {"ROLE"}, "$4\r\nsync\r\n"));
+  cluster.hold_background(test.wiped, false);
+  cluster.advance_ms(1000);
+  CHECK(fact(cluster, test.wiped, "master_link_status") == "master_link_status:up");
+  CHECK(says(cluster, test.wiped, {"ROLE"}, "$9\r\nconnected\r\n"));
+}
+
+TEST_CASE("a member that has found no primary yet syncs with nobody", "[cluster][view]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  const std::size_t away = (primary + 1) % 3;
+  cluster.kill(away);
+  cluster.isolate(away);
+  cluster.start(away, true);
+  cluster.advance_ms(500);
+  CHECK(fact(cluster, away, "master_link_status") == "master_link_status:down");
+  CHECK(fact(cluster, away, "master_sync_in_progress") == "master_sync_in_progress:0");
+  CHECK(says(cluster, away, {"ROLE"}, "$7\r\nconnect\r\n"));
+}
+
+}  // namespace holdfast::node
