@@ -103,7 +103,7 @@ void failover(CommandContext& ctx) {
       if (!given) return;
       if (*given <= 0) return ctx.error("ERR FAILOVER timeout must be greater than 0");
       timeout_ms = std::min(*given, kFailoverMsMax);
-    } else if (ctx.argument_is(i, "abort") && !abort) {
+    } else if (ctx.argument_is(i, "abort") && ctx.argument_count() == 2) {
       abort = true;
     } else if (ctx.argument_is(i, "to") && left >= 2 && !host) {
       host = std::string(ctx.argument(i + 1));

@@ -300,7 +300,10 @@ void member_facts(Facts& facts) {
   const config::ClusterOptions& options = facts.server.options.cluster;
   facts.add("role", view.is_master ? "master" : "slave");
   view.is_master ? primary_facts(facts, view) : replica_facts(facts, view);
-  facts.add("master_failover_state", view.is_handing_over ? "failover-in-progress" : "no-failover");
+  // Its lease is given up with the hand-over itself.
+  facts.add("master_failover_state", !view.is_handing_over ? "no-failover"
+                                     : view.is_master      ? "waiting-for-sync"
+                                                           : "failover-in-progress");
   // The same on all members, another one after a loss that began a new generation.
   facts.add(
       "master_replid",

@@ -73,8 +73,11 @@ commands::ClusterView Replication::view(MonoUs now) const {
   view.last = replica.last_index();
   view.committed = replica.commit_index();
   view.applied = applied_;
-  if (replica.role() == core::Role::kPrimary)
-    view.lease_left_us = std::max<MonoUs>(replica.lease_until().us - now, 0);
+  // Of a member that needs no other it never ends.
+  if (replica.role() == core::Role::kPrimary) {
+    view.lease_left_us = std::clamp<MonoUs>(replica.lease_until().us - now, 0,
+                                            state_.options.cluster.lease_ms * 1000);
+  }
   // Without a link to it nobody can say that it still is.
   if (replica.role() == core::Role::kPrimary || replica.primary().value == 0 ||
       connected_[replica.primary().value - 1])

@@ -56,6 +56,9 @@ TEST_CASE("CONFIG GET answers what clients, frameworks and tools ask for", "[con
   CHECK(get(options, {"save", "appendonly"}) == "save=3600 1;appendonly=yes;");
   CHECK(get(options, {"timeout", "databases", "replica-read-only", "slave-read-only"}) ==
         "timeout=30;databases=16;replica-read-only=yes;slave-read-only=yes;");
+  // Without a primary a replica answers MASTERDOWN.
+  CHECK(get(options, {"*-serve-stale-data"}) ==
+        "replica-serve-stale-data=no;slave-serve-stale-data=no;");
   CHECK(get(options, {"notify-keyspace-events"}) == "notify-keyspace-events=;");
   CHECK(get(options, {"cluster-enabled", "lua-time-limit", "maxmemory-clients"}) ==
         "cluster-enabled=no;lua-time-limit=5000;maxmemory-clients=0;");

@@ -102,6 +102,52 @@ TEST_CASE("a member that still loads the primary's snapshot is not in sync", "[c
   CHECK(says(cluster, test.wiped, {"ROLE"}, "$9\r\nconnected\r\n"));
 }
 
+TEST_CASE("FAILOVER is waiting-for-sync until it has handed over", "[cluster][view]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  REQUIRE(cluster.call(primary, {"SET", "k", "v"}) == kOk);
+  cluster.advance_ms(50);
+  const std::size_t target = (primary + 1) % 3;
+  CHECK(fact(cluster, primary, "master_failover_state") == "master_failover_state:no-failover");
+  const std::vector<std::string> failover{"FAILOVER", "TO", "127.0.0.1",
+                                          std::to_string(7001 + target)};
+  cluster.pause(target);
+  REQUIRE(cluster.call(primary, {"SET", "k", "w"}) == kOk);
+  REQUIRE(cluster.call(primary, failover) == kOk);
+  CHECK(fact(cluster, primary, "master_failover_state") ==
+        "master_failover_state:waiting-for-sync");
+  CHECK(cluster.call(primary, {"FAILOVER", "ABORT"}) == kOk);
+  CHECK(fact(cluster, primary, "master_failover_state") == "master_failover_state:no-failover");
+  cluster.resume(target);
+  cluster.advance_ms(50);
+
+  cluster.pause(target);  // it has everything, but does not hear that it may take over
+  REQUIRE(cluster.call(primary, failover) == kOk);
+  CHECK(fact(cluster, primary, "master_failover_state") ==
+        "master_failover_state:failover-in-progress");
+  cluster.resume(target);
+  REQUIRE(cluster.primary() == target);
+}
+
+TEST_CASE("FAILOVER ABORT takes no other argument", "[cluster][view]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  CHECK(cluster.call(primary, {"FAILOVER", "ABORT"}) == "-ERR No failover in progress.\r\n");
+  for (const std::vector<std::string>& words :
+       std::vector<std::vector<std::string>>{{"FAILOVER", "ABORT", "TIMEOUT", "5"},
+                                             {"FAILOVER", "TIMEOUT", "5", "ABORT"},
+                                             {"FAILOVER", "ABORT", "FORCE"},
+                                             {"FAILOVER", "TO", "127.0.0.1", "7001", "ABORT"}})
+    CHECK(cluster.call(primary, words) == "-ERR syntax error\r\n");
+}
+
+TEST_CASE("one member alone shows a lease as long as others have", "[cluster][view]") {
+  ClusterHarness cluster(1);
+  cluster.primary().value();
+  CHECK(says(cluster, 0, {"HOLDFAST", "STATUS"},
+             "\"lease_ms\":" + std::to_string(config::ClusterOptions{}.lease_ms) + ","));
+}
+
 TEST_CASE("a member that has found no primary yet syncs with nobody", "[cluster][view]") {
   ClusterHarness cluster(3);
   const std::size_t primary = cluster.primary().value();
