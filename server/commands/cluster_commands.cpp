@@ -272,6 +272,11 @@ void holdfast_force_generation(CommandContext& ctx) {
   if (view.role == "primary") return ctx.error("ERR this member is primary already");
   if (view.primary.value != 0)
     return ctx.error("ERR there is a primary: nothing needs to be forced");
+  if (view.claim == "refused") {
+    return ctx.error(
+        "ERR the others refuse this member, as its data is of an older generation than theirs: "
+        "wipe its disk to let it join");
+  }
   if (view.claim != "sound" && view.claim != "recovering") {
     return ctx.error(
         "ERR this member holds no data: force a generation on one that is sound and has the most "

@@ -250,6 +250,8 @@ TEST_CASE("with one sound, one recovering and one gone an operator can go on", "
   cluster.advance_ms(500);
   CHECK(cluster.call(gone, {"HOLDFAST", "STATUS"}).find("\"claim\":\"refused\"") !=
         std::string::npos);
+  CHECK(cluster.call(gone, {"HOLDFAST", "FORCE-GENERATION", std::string(word)})
+            .starts_with("-ERR the others refuse this member, as its data is of an older"));
   CHECK(cluster.call(sound, {"ROLE"}).substr(0, 30).find("*1\r\n*3") != std::string::npos);
   cluster.kill(gone);
   cluster.start(gone, true);
