@@ -274,6 +274,50 @@ def test_failover_to_a_stopped_node_times_out_and_the_primary_goes_on(settled):
     cluster.wait_settled()
 
 
+def peer_of(primary, node):
+    return next(peer for peer in primary.status()["peers"] if peer["name"] == node.name)
+
+
+def test_failover_to_a_node_that_was_just_started_does_not_leave_the_cluster_without_a_primary(settled):
+    """It may have promised more in its former life, and declines; without a TIMEOUT, that was an hour."""
+    cluster, primary = settled
+    for _ in range(3):
+        target = cluster.others(primary)[0]
+        assert target.stop() == 0
+        target.spawn()
+        cluster.wait(lambda target=target, primary=primary: peer_of(primary, target)["claim"] == "sound" and peer_of(primary, target)["connected"]
+                     and peer_of(primary, target)["lag"] == 0, f"{target} in step")
+        cluster.wait(lambda target=target, primary=primary: primary.call("FAILOVER", "TO", target.host, target.port) == "OK", "FAILOVER begun")
+        cluster.wait(target.is_primary, f"{target} the primary", deadline_s=10)
+        primary = cluster.wait_settled()
+
+
+def test_failover_does_not_choose_a_stopped_node(settled):
+    cluster, primary = settled
+    stopped, other = cluster.others(primary)
+    stopped.pause()
+    try:
+        cluster.wait(lambda: peer_of(primary, stopped)["silent_ms"] > 500, "silence")
+        assert primary.call("FAILOVER") == "OK"
+        cluster.wait(other.is_primary, f"{other} the primary", deadline_s=10)
+    finally:
+        stopped.resume()
+    cluster.wait_settled()
+
+
+def test_the_primary_goes_on_when_the_target_of_failover_is_lost(settled):
+    cluster, primary = settled
+    target = cluster.others(primary)[0]
+    target.pause()
+    cluster.wait(lambda: peer_of(primary, target)["silent_ms"] > 500, "silence")
+    assert primary.call("FAILOVER", "TO", target.host, target.port) == "OK"
+    assert primary.call("GET", "nothing") is None, "it keeps the lease while the target does not answer"
+    target.kill()
+    cluster.wait(lambda: primary.is_primary() and primary.call("SET", "after", "1") == "OK", "the primary going on", deadline_s=10)
+    target.spawn()
+    cluster.wait_settled()
+
+
 # --- a long command
 
 @pytest.mark.long
