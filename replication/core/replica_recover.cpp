@@ -185,6 +185,42 @@ void Replica::begin_generation() {
   save_record();
 }
 
+// Whether the message is to be looked at. Members of different generations have histories that
+// contradict each other.
+bool Replica::settle_generation(NodeId from, const wire::Message& message) {
+  if (message.generation == generation_) return true;
+  if (message.generation < generation_) {
+    // So that it learns why nobody listens.
+    if (!std::holds_alternative<wire::HeartbeatReply>(message.body) &&
+        !std::holds_alternative<wire::AppendReply>(message.body))
+      on_status_request(from, {});
+    return false;
+  }
+  const bool from_primary = std::holds_alternative<wire::Heartbeat>(message.body) ||
+                            std::holds_alternative<wire::AppendEntries>(message.body);
+  const auto* vote = std::get_if<wire::VoteRequest>(&message.body);
+  // Its record is of a generation that was begun, though nobody may have heard of it.
+  const bool from_candidate = vote != nullptr && vote->kind == wire::VoteKind::kGeneration;
+  // Whatever its term: an answer of a higher one is how the primary learns of it.
+  const bool may_adopt =
+      claim_ == wire::Claim::kRecovering ||
+      (message.term >= term_ && (message.generation <= agreed_generation_ || nobody_can_claim()));
+  if ((from_primary && may_adopt) || (from_candidate && claim_ == wire::Claim::kRecovering)) {
+    adopt_generation(message.generation);
+    return true;
+  }
+  if (!refused_noted_) {
+    note(
+        true,
+        fmt::format(
+            "refused: the cluster went on as generation {} without this node, whose "
+            "data is of generation {}; or belongs to another cluster; wipe its disk to let it join",
+            message.generation, generation_));
+  }
+  refused_noted_ = true;
+  return false;
+}
+
 void Replica::adopt_generation(std::uint64_t generation) {
   note(true, fmt::format("generation {} was begun: this node follows it", generation));
   generation_ = generation;
