@@ -346,7 +346,10 @@ bool Replica::lease_holds(MonoTime now) const {
   if (role_ != Role::kPrimary || !is_serving_) return false;
   if (config_.failover == Failover::kUnilateral) {
     const PeerProgress& peer = peers_.front();
-    if (!peer.is_connected || awake_.now() - peer.heard >= config_.election_timeout) return true;
+    const bool is_away =
+        !peer.is_connected || awake_.now() - peer.heard >= config_.election_timeout;
+    // One that recovers promises nothing, and does not stand.
+    if (is_away || (peer.claim_known && !peer.counts())) return true;
   }
   if (HF_BUG(kLeaseByTickTime)) return tick_now_ < lease_.until();
   return std::max(now, now_) < lease_.until();

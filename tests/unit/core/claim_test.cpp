@@ -307,6 +307,25 @@ TEST_CASE("two members, failover unilateral: one that lost something drives no s
   }
 }
 
+TEST_CASE("two members, failover unilateral: the primary serves while the other recovers",
+          "[claim]") {
+  MemberBuilder builder;
+  builder.of(2).term(4).log_through(50);
+  builder.config.failover = Failover::kUnilateral;
+  Member member = builder.build();
+  for (int i = 0; i < 40 && member->role() != Role::kPrimary; ++i) member.passes(100);
+  REQUIRE(member->role() == Role::kPrimary);
+  member.links({2});
+  const auto answers_as = [&](Claim claim) {
+    member.passes(25);
+    member.hears(2, HeartbeatReply{member.said<Heartbeat>(2)->round - 1, {}, {}, claim, false});
+  };
+  answers_as(Claim::kRecovering);
+  CHECK(member->lease_holds(member.now()));
+  answers_as(Claim::kSound);  // it may stand: a promise of its is needed again
+  CHECK_FALSE(member->lease_holds(member.now() + milliseconds(200)));
+}
+
 TEST_CASE("a recovering member follows a newer generation, a sound one refuses until it is wiped",
           "[claim]") {
   const auto hears_of_generation_2 = [](Member& member) {
