@@ -115,7 +115,8 @@ void Replica::on_snapshot_reply(PeerProgress& peer, const wire::SnapshotReply& r
   if (reply.received_bytes > snapshot.acknowledged_bytes &&
       reply.received_bytes <= snapshot.sent_bytes) {
     snapshot.on_acknowledged(reply.received_bytes, awake_.now());
-  } else if (reply.received_bytes < snapshot.acknowledged_bytes) {
+  } else if (reply.received_bytes != snapshot.acknowledged_bytes) {
+    // It has less; or more than was sent since the stream went back, for a late answer.
     snapshot.rewind(reply.received_bytes);
   }
 }

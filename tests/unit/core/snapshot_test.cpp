@@ -252,6 +252,24 @@ TEST_CASE("a snapshot is sent in blocks within the window, goes on where the pee
   }
 }
 
+TEST_CASE(
+    "a stream that a late answer took back goes on where the peer is, though it is further on",
+    "[snapshot]") {
+  SendingPrimary it;
+  for (int i = 0; i < 8; ++i) {
+    it.answer(it.last_read());
+    it.primary.hears(3, SnapshotReply{kAt100, static_cast<std::uint64_t>(i + 1) * 100, false});
+  }
+  CHECK(it.last_read().offset == 800);
+  it.answer(it.last_read());
+  it.primary.hears(3, SnapshotReply{kAt100, 200, false});  // late
+  it.answer(it.last_read());                               // what is read is not wanted any more
+  CHECK(it.last_read().offset == 200);
+  for (int i = 0; i < 4; ++i) it.answer(it.last_read());  // as much as the window takes
+  it.primary.hears(3, SnapshotReply{kAt100, 900, false});
+  CHECK(it.last_read().offset == 900);
+}
+
 TEST_CASE("a snapshot that a peer cannot store is sent again later and later", "[snapshot]") {
   SendingPrimary sending;
   Member& primary = sending.primary;
