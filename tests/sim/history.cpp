@@ -148,6 +148,14 @@ void History::on_flushed(LogIndex index) {
 }
 
 void History::on_value(const std::string& key, const std::string& value, Asked& asked) {
+  on_shown(key, &value, asked);
+}
+
+void History::on_present(const std::string& key, Asked& asked) {
+  on_shown(key, nullptr, asked);
+}
+
+void History::on_shown(const std::string& key, const std::string* value, Asked& asked) {
   checker_.note_read();
   if (!is_promised_) return;
   const bool was_lost = is_void(asked);
@@ -158,29 +166,14 @@ void History::on_value(const std::string& key, const std::string& value, Asked& 
   bool is_late = false;
   for (; i < versions.size(); ++i) {
     const Version& version = versions[i];
-    if (!version.is_there || version.value != value) continue;
+    if (!version.is_there || (value != nullptr && version.value != *value)) continue;
     is_late = is_over(version, asked);
     if (!is_late) return show(key, version.index, asked);
   }
   if (was_lost) return;
-  fail(fmt::format("{} is shown as {}, {} (asked with index {} shown)", key, shown(value),
+  fail(fmt::format("{} is {}, {} (asked with index {} shown)", key,
+                   value != nullptr ? "shown as " + shown(*value) : "listed",
                    is_late ? "whose time is over by every clock" : "which is old, or not committed",
-                   asked.shown.value));
-}
-
-void History::on_present(const std::string& key, Asked& asked) {
-  checker_.note_read();
-  if (!is_promised_) return;
-  const bool was_lost = is_void(asked);
-  settle(asked);
-  const Versions& versions = versions_[key];
-  std::size_t i = first_allowed(versions, asked.shown);
-  if (i > 0) --i;
-  for (; i < versions.size(); ++i)
-    if (versions[i].is_there && !is_over(versions[i], asked))
-      return show(key, versions[i].index, asked);
-  if (was_lost) return;
-  fail(fmt::format("{} is listed, but from index {} on it is deleted, or over by every clock", key,
                    asked.shown.value));
 }
 

@@ -81,6 +81,8 @@ class History {
   static std::size_t first_allowed(const Versions& versions, LogIndex shown);
   void settle(Asked& asked) const;
   bool is_void(const Asked& asked) const { return asked.losses != losses_.size(); }
+  // `value` null: with some value.
+  void on_shown(const std::string& key, const std::string* value, Asked& asked);
   // By every clock.
   static bool is_over(const Version& version, const Asked& asked);
   void show(const std::string& key, LogIndex index, Asked& asked);

@@ -244,7 +244,7 @@ TEST_CASE("no two members begin generations of one number", "[generation]") {
   REQUIRE(bus.primary() != 0);
   CHECK(bus.node(1).record.term == Term{5});
   CHECK(bus.node(bus.primary()).replica->term() > Term{5});
-  // Another generation, begun by others and with other data, has the same number.
+  // It is another generation, begun by others and with other data.
   CHECK(bus.node(bus.primary()).record.generation != bus.node(1).record.generation);
   bus.passes = [](const Bus::Mail&) { return true; };
   bus.start(1, false);
