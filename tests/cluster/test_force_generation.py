@@ -8,6 +8,11 @@ WORDS = ("HOLDFAST", "FORCE-GENERATION", "lose-what-absent-members-hold")
 BALLAST = 100_000
 
 
+def persisted(primary, member):
+    """The last index that the member has told the primary of as written."""
+    return sum(peer["persisted_index"] for peer in primary.status()["peers"] if peer["name"] == member.name and peer["connected"])
+
+
 def strand(cluster):
     """One sound member, one that has lost its disk and has caught up in part, and a primary that is gone."""
     primary = cluster.start()
@@ -19,7 +24,7 @@ def strand(cluster):
         wiped.kill()
         wiped.wipe()
         wiped.spawn()
-        cluster.wait(lambda: (wiped.status() or {"last_index": 0})["last_index"] > 0, "the wiped member has something")
+        cluster.wait(lambda: persisted(primary, wiped) > 0, "the wiped member has something on its disk")
         primary.kill()
         if "recovered node" not in wiped.log():
             return sound, wiped, primary
