@@ -273,7 +273,12 @@ std::optional<std::string> PeerLink::wait_writable() {
   if (!writability_.is_open()) {
     const int fd = fcntl(socket_.native_handle(), F_DUPFD_CLOEXEC, 0);
     if (fd < 0) return failure_text({errno, std::generic_category()});
-    writability_.assign(fd);
+    std::error_code error;
+    writability_.assign(fd, error);
+    if (error) {
+      ::close(fd);
+      return failure_text(error);
+    }
   }
   is_waiting_to_write_ = true;
   writability_.async_wait(asio::posix::descriptor_base::wait_write,

@@ -4,6 +4,7 @@
 #include <openssl/rand.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "base/check.hpp"
@@ -137,18 +138,33 @@ std::vector<PeerState> PeerNetwork::peers() const {
 }
 
 void PeerNetwork::on_accepted(asio::ip::tcp::socket socket) {
-  // Honest peers are through in a moment, so the oldest is the likeliest to be none.
+  std::error_code gone;
+  const asio::ip::address source = socket.remote_endpoint(gone).address();
   const auto came = [](const Candidate& one) { return one.dialled.value == 0; };
   const auto count = std::count_if(candidates_.begin(), candidates_.end(), came);
-  if (static_cast<std::size_t>(count) >= options_.handshakes_max) {
-    const auto oldest = std::find_if(candidates_.begin(), candidates_.end(), came);
-    log_stranger(
-        fmt::format("peer dropped address={} reason=too_many_handshakes", oldest->link->remote()));
-    oldest->link->close();
-    candidates_.erase(oldest);
-  }
+  if (static_cast<std::size_t>(count) >= options_.handshakes_max) drop_candidate(source);
   begin_handshake(std::move(socket),
-                  Handshake::accept(options_.membership, new_nonce(), options_.versions), NodeId{});
+                  Handshake::accept(options_.membership, new_nonce(), options_.versions), NodeId{},
+                  source);
+}
+
+// Of the address that has the most of those who came, `newcomer` counted, the oldest goes: who
+// crowds the door crowds out himself. Honest peers are through in a moment, so the oldest is the
+// likeliest to be none.
+void PeerNetwork::drop_candidate(const asio::ip::address& newcomer) {
+  std::map<asio::ip::address, std::size_t> counts{{newcomer, 1}};
+  for (const Candidate& one : candidates_)
+    if (one.dialled.value == 0) ++counts[one.source];
+  auto chosen = candidates_.end();
+  for (auto one = candidates_.begin(); one != candidates_.end(); ++one) {
+    if (one->dialled.value != 0) continue;
+    if (chosen == candidates_.end() || counts[one->source] > counts[chosen->source]) chosen = one;
+  }
+  if (chosen == candidates_.end()) return;
+  log_stranger(
+      fmt::format("peer dropped address={} reason=too_many_handshakes", chosen->link->remote()));
+  chosen->link->close();
+  candidates_.erase(chosen);
 }
 
 void PeerNetwork::say_aside(std::string_view frame) {
@@ -162,11 +178,11 @@ void PeerNetwork::on_dialled(NodeId id, asio::ip::tcp::socket socket) {
                   Handshake::dial(options_.membership, id, new_nonce(), options_.versions), id);
 }
 
-void PeerNetwork::begin_handshake(asio::ip::tcp::socket socket, Handshake handshake,
-                                  NodeId dialled) {
+void PeerNetwork::begin_handshake(asio::ip::tcp::socket socket, Handshake handshake, NodeId dialled,
+                                  const asio::ip::address& source) {
   auto link = std::make_shared<PeerLink>(std::move(socket), std::move(handshake), options_.limits,
                                          static_cast<PeerLink::Holder&>(*this));
-  candidates_.push_back({link, dialled});
+  candidates_.push_back({link, dialled, source});
   link->start();
 }
 

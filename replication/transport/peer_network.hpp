@@ -4,7 +4,8 @@
 // listens. So a pair has one link, and nobody has to decide between two. A new authenticated link
 // to a peer closes the old one unread: what an earlier incarnation said is never heard later.
 // Whoever does not prove to be a member gets no further than the handshake; those who are trying
-// are limited in number (the oldest goes), in time and in bytes.
+// are limited in number (of the address that has the most of them the oldest goes), in time and in
+// bytes.
 //
 // Nothing is decided here about a message. It delivers in the order of sending, without gaps for as
 // long as a link lasts, and forgets what was queued when it ends.
@@ -14,6 +15,7 @@
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <asio/ip/address.hpp>
 #include <asio/ip/tcp.hpp>
 #include <cstddef>
 #include <cstdint>
@@ -110,7 +112,8 @@ class PeerNetwork : private PeerLink::Holder, private PeerDialler::Holder {
   // A handshake under way.
   struct Candidate {
     std::shared_ptr<PeerLink> link;
-    NodeId dialled;  // 0: it came to us
+    NodeId dialled;            // 0: it came to us
+    asio::ip::address source;  // of those who came to us
   };
 
   void on_authenticated(PeerLink& link) override;
@@ -119,8 +122,10 @@ class PeerNetwork : private PeerLink::Holder, private PeerDialler::Holder {
   void on_dialled(NodeId peer, asio::ip::tcp::socket socket) override;
   void on_dial_failed(NodeId peer, const std::string& reason) override;
   void on_accepted(asio::ip::tcp::socket socket);
+  void drop_candidate(const asio::ip::address& newcomer);
 
-  void begin_handshake(asio::ip::tcp::socket socket, Handshake handshake, NodeId dialled);
+  void begin_handshake(asio::ip::tcp::socket socket, Handshake handshake, NodeId dialled,
+                       const asio::ip::address& source = {});
   void on_handshake_failed(const Candidate& candidate, const std::string& reason);
   void log_dial(NodeId peer, const std::string& reason, const std::string& line);
   void log_stranger(const std::string& line);

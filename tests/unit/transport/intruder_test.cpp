@@ -241,6 +241,28 @@ TEST_CASE("silent strangers cannot keep a member out", "[intruder]") {
   CHECK(std::count(besieged.two.log.begin(), besieged.two.log.end(), '\n') <= 13);
 }
 
+TEST_CASE("a flood from one address does not end another one's handshake", "[intruder]") {
+  Besieged besieged({}, 4);
+  Stranger honest(besieged.io, besieged.port);
+  Handshake handshake = Handshake::dial(besieged.one, NodeId{2}, nonce('d'));
+  honest.say(handshake.take_output());
+  REQUIRE(honest.hears(kRecordHeadBytes + 2 + 32));
+  std::vector<std::unique_ptr<Stranger>> crowd;
+  for (int i = 0; i < 20; ++i) {
+    asio::ip::tcp::socket socket(besieged.io, asio::ip::tcp::v4());
+    socket.bind({asio::ip::make_address("127.0.0.2"), 0});
+    socket.connect({asio::ip::address_v4::loopback(), besieged.port});
+    crowd.push_back(std::make_unique<Stranger>(besieged.io, std::move(socket)));
+  }
+  REQUIRE(run_until(besieged.io, [&] {
+    return std::count_if(crowd.begin(), crowd.end(),
+                         [](const auto& one) { return one->is_closed(); }) >= 16;
+  }));
+  REQUIRE(honest.shakes_hands(handshake));
+  CHECK(run_until(besieged.io, [&] { return besieged.two.connects == 1 || honest.is_closed(); }));
+  CHECK(besieged.two.events == Events{"connected 1"});
+}
+
 TEST_CASE("without a secret only the loopback is spoken to", "[intruder]") {
   asio::io_context io;
   Member open(io, member(2, ""), {}, "0.0.0.0");
