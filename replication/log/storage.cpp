@@ -114,7 +114,7 @@ FileStatus Storage::Impl::open_log() {
 }
 
 void Storage::Impl::stop(MonoUs now, StorageEvents& out) {
-  while (may_run_patient()) run_patient(now, out);
+  run_all_patient(now, out);
   if (phase == Phase::kLoading) {
     // What a killed process left unsynced must be synced before the record may say that all is.
     loader = nullptr;
@@ -126,7 +126,7 @@ void Storage::Impl::stop(MonoUs now, StorageEvents& out) {
     out.events.push_back(Stopped{false});
     return;
   }
-  while (may_run_patient()) run_patient(now, out);  // behind an installation
+  run_all_patient(now, out);  // behind an installation
   snapshots->abandon();
   receiver->discard();
   bool is_clean = !is_failed;
@@ -253,7 +253,7 @@ bool Storage::Impl::run_order(Request& request, MonoUs now, StorageEvents& out) 
 }
 
 bool Storage::Impl::truncate(const TruncateRequest& request, MonoUs now, StorageEvents& out) {
-  while (may_run_patient()) run_patient(now, out);  // reads mean the entries as they were
+  run_log_reads(out);
   if (is_failed) return false;
   bool is_forgotten = false;
   check(writer->truncate(request, is_forgotten, out), now, out);

@@ -20,8 +20,9 @@
 // Order: appends, truncations, records and changes of mode or keys are carried out at once, in
 // their order. Snapshot and read requests wait behind them and are carried out by `poll`, one a
 // call and in their own order (`next_due` is then in the past), so that appends go between the
-// blocks of a snapshot. A truncation, an installation, new keys and the end let those that came
-// before go first; what came behind a truncation or an installation waits for it.
+// blocks of a snapshot. A truncation lets the log reads that came before go first, an installation
+// and the end all that came before, but reads of snapshots, which may have to look far: those are
+// handed back unread. What came behind a truncation or an installation waits for it.
 //
 // Failure: when a write or sync fails, `Failed` says so once, nothing is persisted any more, and
 // storage tries again by itself (poll) until `Healthy`: all that was not synced is then written
@@ -247,6 +248,7 @@ struct SnapshotPart {
   bool is_last = false;
   std::string error;  // not empty: it cannot be had
   std::uint64_t number = 0;
+  bool is_unread = false;  // an error that says nothing of the snapshot: nobody looked
 };
 // A block of a peer's snapshot is stored, and all before it. (Not synced: a restart begins anew.)
 // Whole: the last one is, all of it is good and synced, and it can be installed.

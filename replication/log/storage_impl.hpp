@@ -68,6 +68,8 @@ struct Storage::Impl {
     return !patient.empty() && (barriers.empty() || patient_done < barriers.front());
   }
   void run_patient(MonoUs now, StorageEvents& out);
+  void run_all_patient(MonoUs now, StorageEvents& out);
+  void run_log_reads(StorageEvents& out);
   void begin_snapshot(const BeginSnapshotRequest& request, StorageEvents& out);
   void add_to_snapshot(SnapshotBlockRequest& request, StorageEvents& out);
   void finish_snapshot(MonoUs now, StorageEvents& out);

@@ -44,7 +44,8 @@ void spend(Request& request, StorageEvents& out) {
     answer.term = part->term;
     answer.offset = part->offset;
     answer.number = part->number;
-    answer.error = "storage has ended";
+    answer.error = "not looked for: storage ends, or installs another snapshot";
+    answer.is_unread = true;
     out.events.push_back(std::move(answer));
   }
 }

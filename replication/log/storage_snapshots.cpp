@@ -36,6 +36,35 @@ void Storage::Impl::run_patient(MonoUs now, StorageEvents& out) {
   }
 }
 
+// But reads of snapshots: a place far in one is found by reading all before it.
+void Storage::Impl::run_all_patient(MonoUs now, StorageEvents& out) {
+  while (may_run_patient()) {
+    if (!std::holds_alternative<ReadSnapshotRequest>(patient.front())) {
+      run_patient(now, out);
+      continue;
+    }
+    spend(patient.front(), out);
+    patient.pop_front();
+    ++patient_done;
+  }
+}
+
+// Those that came before the truncation mean the entries as they were. What else waits means the
+// same behind it.
+void Storage::Impl::run_log_reads(StorageEvents& out) {
+  auto at = patient.begin();
+  for (std::uint64_t count = barriers.front() - patient_done; count > 0; --count) {
+    const auto* what = std::get_if<ReadRequest>(&*at);
+    if (what == nullptr) {
+      ++at;
+      continue;
+    }
+    read(*what, out);
+    at = patient.erase(at);
+    ++patient_done;
+  }
+}
+
 // What is this member's own in it.
 FileHeader Storage::Impl::new_snapshot_header() const {
   FileHeader header;
@@ -205,7 +234,7 @@ FileStatus Storage::Impl::go_on_installing(StorageEvents& out) {
 bool Storage::Impl::install_snapshot(const InstallSnapshotRequest& request, MonoUs now,
                                      StorageEvents& out) {
   if (!installation) {
-    while (may_run_patient()) run_patient(now, out);
+    run_all_patient(now, out);
     if (is_failed) return false;
     Installation begun;
     begun.index = request.index;

@@ -47,7 +47,7 @@ std::optional<log::Request> Reload::next_request(MonoUs now) {
 
 void Reload::on(log::SnapshotPart part) {
   is_waiting_ = false;
-  if (phase_ != Phase::kSnapshot) return;
+  if (phase_ != Phase::kSnapshot || part.is_unread) return;
   if (!part.error.empty()) {
     if (snapshot_.value != 0 || offset_ != 0) {
       error_ =

@@ -162,6 +162,7 @@ void Replication::on_snapshot_part(log::SnapshotPart part, core::MonoTime now) {
     return;
   }
   const NodeId peer{part.reader};
+  if (part.is_unread) return step(core::SnapshotUnavailable{peer, part.number}, now);
   if (!part.error.empty()) {
     outcome_.snapshot_wanted = true;
     outcome_.log.push_back({fmt::format("member {} needs a snapshot: {}", peer.value, part.error)});
