@@ -121,10 +121,10 @@ Result<DataFolder> read_data_folder(FileSystem& files, const std::string& folder
   return found;
 }
 
-Result<void> check_snapshot_end(FileSystem& files, const FolderSnapshot& snapshot,
-                                const KeyRing& keys) {
+Result<std::string> check_snapshot_end(FileSystem& files, const FolderSnapshot& snapshot,
+                                       const KeyRing& keys) {
   auto seal = seal_for(snapshot.header, snapshot.path, keys);
-  if (!seal) return tl::unexpected(std::move(seal.error()));
+  if (!seal) return std::move(seal.error().message);
   auto file = files.open(snapshot.path, OpenMode::kRead);
   if (!file) return tl::unexpected(to_error(file.error()));
   const std::uint64_t trailer_bytes =
@@ -134,10 +134,17 @@ Result<void> check_snapshot_end(FileSystem& files, const FolderSnapshot& snapsho
     Record record;
     const ReadStatus status = reader.next(record);
     if (status == ReadStatus::kFailed) return fail(reader.problem());
-    if (status == ReadStatus::kRecord && record.type == RecordType::kTrailer) return {};
+    if (status == ReadStatus::kRecord && record.type == RecordType::kTrailer) return std::string();
   }
-  return fail(fmt::format("{}: does not end with a snapshot's trailer: it is cut off or damaged",
-                          snapshot.path));
+  return fmt::format("{}: does not end with a snapshot's trailer: it is cut off or damaged",
+                     snapshot.path);
+}
+
+std::string unread_snapshot(std::string_view problem) {
+  return fmt::format(
+      "{}. This says nothing of what the snapshot holds, and it stays as it is: see the kernel's "
+      "log and the limit of open files (ulimit -n), then start again",
+      problem);
 }
 
 std::string way_out(std::string_view folder, const KeyRing& keys) {

@@ -45,10 +45,14 @@ struct DataFolder {
 // The error: the folder or a file could not be read.
 Result<DataFolder> read_data_folder(FileSystem& files, const std::string& folder);
 
-// Whether the snapshot ends with its trailer; its blocks are not looked at. The error names the
-// file.
-Result<void> check_snapshot_end(FileSystem& files, const FolderSnapshot& snapshot,
-                                const KeyRing& keys);
+// Empty if the snapshot ends with its trailer, else what is wrong; its blocks are not looked at.
+// The error: it could not be read. Both name the file.
+Result<std::string> check_snapshot_end(FileSystem& files, const FolderSnapshot& snapshot,
+                                       const KeyRing& keys);
+
+// Cause and remedy where a snapshot that a start needs cannot be read. A disk that fails may work
+// again: an older one does not take its place.
+std::string unread_snapshot(std::string_view problem);
 
 // What an operator can do about data that is lost, with the commands as they are to be typed.
 std::string way_out(std::string_view folder, const KeyRing& keys);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/check.hpp"
+#include "replication/log/data_folder.hpp"
 
 namespace holdfast::log {
 
@@ -68,15 +69,13 @@ Loader::Step Loader::next(std::vector<StorageEvent>& notes) {
         break;
       }
       auto opened = SnapshotReader::open(files_, snapshots[at_].path, keys_);
-      if (!opened) {
-        on_damage(std::move(opened.error().message), notes);
-        continue;
-      }
+      if (!opened) return Refused{unread_snapshot(opened.error().message)};
       snapshot_ = std::move(*opened);
     }
     Rope mutations;
     auto is_block = snapshot_->next(mutations);
     if (!is_block) {
+      if (snapshot_->has_failed()) return Refused{unread_snapshot(is_block.error().message)};
       on_damage(std::move(is_block.error().message), notes);
       continue;
     }

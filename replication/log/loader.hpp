@@ -1,6 +1,7 @@
 // Loader streams what a recovered folder holds: the newest snapshot whose blocks are whole, then
 // the entries behind it. A snapshot that turns out damaged on the way is said, and the next older
 // one that the log reaches takes its place from the beginning; after the last one, the log alone.
+// One that cannot be read is no reason for that: the start is refused.
 //
 // Blocks are handed over whole, the loader keeps no reference to what it gave out. Not thread-safe.
 #pragma once

@@ -73,10 +73,12 @@ class Recovery {
         if (!good) return good;
         const bool no_key =
             snapshot.header.encrypted && options_.keys.find(snapshot.header.key_id) == nullptr;
-        good = check_snapshot_end(files_, snapshot, options_.keys);
-        // The newest one is wanted; what was sealed with a key that is gone may rest.
-        if (!good && no_key && state_.snapshots.empty()) return good;
-        if (!good) problem = good.error().message;
+        auto found = check_snapshot_end(files_, snapshot, options_.keys);
+        problem = found ? std::move(*found) : std::move(found.error().message);
+        // The newest one is wanted; what cannot be read, or was sealed with a key that is gone, may
+        // rest.
+        if (!found && state_.snapshots.empty()) return fail(unread_snapshot(problem));
+        if (!problem.empty() && no_key && state_.snapshots.empty()) return fail(std::move(problem));
       }
       if (problem.empty()) {
         const FileHeader& header = snapshot.header;

@@ -466,7 +466,7 @@ TEST_CASE("an unreadable disk is an error, not damage", "[recovery]") {
       CHECK_THAT(state.error().message, Contains("Input/output error"));
       continue;
     }
-    // Only a snapshot's end, which is passed over, or a leftover's removal.
+    // Only an older snapshot's end, which is passed over, or a leftover's removal.
     CHECK(state->log.last == LogIndex{24});
   }
   CHECK(refused > 10);
