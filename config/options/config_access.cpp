@@ -90,11 +90,14 @@ Parameter find_parameter(std::string_view name) {
 }
 
 tl::unexpected<Error> set_failed(std::string_view name, std::string_view why) {
-  return fail(
-      fmt::format("ERR CONFIG SET failed (possibly related to argument '{}') - {}", name, why));
+  return fail(set_error(name, why));
 }
 
 }  // namespace
+
+std::string set_error(std::string_view name, std::string_view why) {
+  return fmt::format("ERR CONFIG SET failed (possibly related to argument '{}') - {}", name, why);
+}
 
 std::span<const FixedAnswer> fixed_answers() {
   return kFixedAnswers;

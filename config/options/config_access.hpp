@@ -36,6 +36,9 @@ struct NameAndValue {
 std::vector<NameAndValue> config_get(const Options& options,
                                      std::span<const std::string_view> patterns);
 
+// The whole error reply for an option that cannot be set.
+std::string set_error(std::string_view name, std::string_view why);
+
 // All or nothing: on an error `options` is unchanged and the message is the whole error reply ("ERR
 // ..."). Returns the rows that were named (fixed answers have none), for the caller to put into
 // effect.

@@ -8,7 +8,6 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <asio/io_context.hpp>
@@ -26,6 +25,7 @@
 #include "config/options/validate.hpp"
 #include "replication/log/durable_record.hpp"
 #include "server/app/check_command.hpp"
+#include "server/app/descriptors.hpp"
 #include "server/app/log_port.hpp"
 #include "server/app/peers.hpp"
 #include "server/app/process_host.hpp"
@@ -36,7 +36,6 @@
 namespace holdfast::app {
 namespace {
 
-constexpr std::int64_t kReservedDescriptors = 32;
 constexpr std::size_t kLogQueueLines = 8192;
 constexpr unsigned kLogEndSecondsMax = 2;
 constexpr std::chrono::seconds kLogThreadEndMax{5};
@@ -79,23 +78,15 @@ Result<void> start_log(const config::LogOptions& options) {
   return {};
 }
 
-// Makes room for maxclients descriptors, or lowers maxclients to what there is room for.
 void fit_descriptors(config::Options& options) {
-  const std::int64_t wanted = options.server.maxclients + kReservedDescriptors;
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-  if (static_cast<std::int64_t>(limit.rlim_cur) >= wanted) return;
-  rlimit raised = limit;
-  raised.rlim_cur = static_cast<rlim_t>(wanted);
-  raised.rlim_max = std::max(limit.rlim_max, raised.rlim_cur);
-  if (setrlimit(RLIMIT_NOFILE, &raised) == 0) return;
-  raised.rlim_cur = raised.rlim_max = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &raised);
-  options.server.maxclients =
-      std::max<std::int64_t>(static_cast<std::int64_t>(limit.rlim_max) - kReservedDescriptors, 1);
+  const std::int64_t wanted = options.server.maxclients;
+  const std::int64_t reserved = reserved_descriptors(options.cluster);
+  options.server.maxclients = make_room_for_clients(wanted, reserved);
+  if (options.server.maxclients == wanted) return;
   spdlog::warn(
-      "maxclients lowered to={} reason=\"the process may open only {} files; raise ulimit -n\"",
-      options.server.maxclients, limit.rlim_max);
+      "maxclients lowered to={} reason=\"the process may open too few files, of which {} are not "
+      "for clients; raise ulimit -n to {}\"",
+      options.server.maxclients, reserved, wanted + reserved);
 }
 
 std::uint64_t random_word(std::random_device& device) {
@@ -169,7 +160,7 @@ int serve(config::LoadOutcome loaded) {
     return 2;
   }
   net::NetFigures figures;
-  ProcessHost host(loaded.config_path, figures);
+  ProcessHost host(loaded.config_path, figures, reserved_descriptors(cluster));
   auto files = storage_files(loaded.options, *storage);
   asio::io_context io(1);
   node::Node node(std::move(loaded.options), seed, run_id, net::sample_clocks(), host);

@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "config/loader/rewrite.hpp"
+#include "server/app/descriptors.hpp"
 #include "server/net/clock.hpp"
 
 namespace holdfast::app {
@@ -40,8 +41,8 @@ void return_to_system(void* begin, std::size_t byte_count) {
   madvise(begin, byte_count, MADV_DONTNEED);
 }
 
-ProcessHost::ProcessHost(std::string config_path, const net::NetFigures& net)
-    : config_path_(std::move(config_path)), net_(net) {}
+ProcessHost::ProcessHost(std::string config_path, const net::NetFigures& net, std::int64_t reserved)
+    : config_path_(std::move(config_path)), net_(net), reserved_(reserved) {}
 
 commands::HostFigures ProcessHost::figures() {
   commands::HostFigures figures;
@@ -78,6 +79,10 @@ MonoUs ProcessHost::stopwatch_us() {
 
 Result<void> ProcessHost::rewrite_config(const config::Options& options) {
   return config::rewrite(config_path_, options);
+}
+
+std::int64_t ProcessHost::make_room_for_clients(std::int64_t wanted) {
+  return app::make_room_for_clients(wanted, reserved_);
 }
 
 }  // namespace holdfast::app

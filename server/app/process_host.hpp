@@ -1,7 +1,8 @@
 // ProcessHost answers what commands ask of the world: this process's memory, CPU time and system,
-// and CONFIG REWRITE.
+// its limit of open files, and CONFIG REWRITE.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "server/commands/host.hpp"
@@ -14,16 +15,19 @@ void return_to_system(void* begin, std::size_t byte_count);
 
 class ProcessHost : public commands::Host {
  public:
-  ProcessHost(std::string config_path, const net::NetFigures& net);
+  // `reserved`: descriptors that are not for clients.
+  ProcessHost(std::string config_path, const net::NetFigures& net, std::int64_t reserved);
 
   commands::HostFigures figures() override;
   commands::NetworkCounters network() override { return net_; }
   MonoUs stopwatch_us() override;
   Result<void> rewrite_config(const config::Options& options) override;
+  std::int64_t make_room_for_clients(std::int64_t wanted) override;
 
  private:
   std::string config_path_;
   const net::NetFigures& net_;
+  std::int64_t reserved_;
 };
 
 }  // namespace holdfast::app

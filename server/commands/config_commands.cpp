@@ -1,6 +1,7 @@
 // CONFIG GET, SET, RESETSTAT, REWRITE. Names, values and their errors are config/options' business.
 #include <fmt/format.h>
 
+#include <cstdint>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -34,11 +35,23 @@ void config_set(CommandContext& ctx) {
   for (std::size_t i = 2; i < ctx.argument_count(); i += 2) {
     assignments.emplace_back(ctx.argument(i), ctx.argument(i + 1));
   }
-  const auto changed = config::config_set(ctx.server().options, assignments);
-  if (!changed) {
-    ctx.error(changed.error().message);
+  config::Options changed = ctx.server().options;
+  if (const auto set = config::config_set(changed, assignments); !set) {
+    ctx.error(set.error().message);
     return;
   }
+  const std::int64_t clients = changed.server.maxclients;
+  if (clients > ctx.server().options.server.maxclients) {
+    const std::int64_t possible = ctx.server().host.make_room_for_clients(clients);
+    if (possible < clients) {
+      ctx.error(config::set_error(
+          "maxclients", fmt::format("The operating system is not able to handle the specified "
+                                    "number of clients, try with {}",
+                                    possible)));
+      return;
+    }
+  }
+  ctx.server().options = std::move(changed);
   ctx.server().effects.options_changed = true;
   ctx.reply().ok();
 }

@@ -52,6 +52,8 @@ class Host {
   // For durations that are shown: what is stored, answered or sent must not depend on it.
   virtual MonoUs stopwatch_us() = 0;
   virtual Result<void> rewrite_config(const config::Options& options) = 0;
+  // For how many at once the system has room: `wanted`, or fewer.
+  virtual std::int64_t make_room_for_clients(std::int64_t wanted) = 0;
 };
 
 struct LogLine {

@@ -1,7 +1,10 @@
 """Who may be a member: first starts, other clusters' data, other names, other secrets."""
 
+import contextlib
 import re
+import resource
 import shutil
+import socket
 
 from cluster import let_pass, wait_until
 
@@ -107,3 +110,24 @@ def _stays_out(cluster, node, key, value, may_be_linked=False):
     assert primary.call("GET", key) == value
     assert may_be_linked or not _sees(primary, node)
     assert primary.call("SET", "still", "1") == "OK"
+
+
+def test_strangers_who_hold_all_connections_do_not_keep_the_log_from_new_files(new_cluster, leaving):
+    """Once the limit of open files was maxclients and 32 more, whatever peers and strangers at the peer port took of them."""
+    cluster = new_cluster("--maxclients", "100")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (80, hard))  # the nodes raise it as they need
+    try:
+        primary = cluster.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    connection = leaving.enter_context(primary.connect())
+    for _ in range(99):
+        leaving.enter_context(contextlib.closing(socket.create_connection((primary.host, primary.port))))
+    wait_until(lambda: b"connected_clients:100\r" in connection.call("INFO", "clients"), what="a full house")
+    for mode in ("always", "everysec", "always"):
+        for _ in range(32):  # they are dropped after two seconds of silence
+            leaving.enter_context(contextlib.closing(socket.create_connection((primary.host, primary.peer_port))))
+        assert connection.call("CONFIG", "SET", "appendfsync", mode) == "OK"  # begins a segment
+        assert connection.call("SET", "k", mode) == "OK"
+    assert "Too many open files" not in primary.log(), primary.log()[-3000:]

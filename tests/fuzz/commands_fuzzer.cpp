@@ -30,6 +30,7 @@ class NoHost : public commands::Host {
   commands::NetworkCounters network() override { return {}; }
   MonoUs stopwatch_us() override { return 0; }
   Result<void> rewrite_config(const config::Options&) override { return fail("no file"); }
+  std::int64_t make_room_for_clients(std::int64_t wanted) override { return wanted; }
 };
 
 class Input {

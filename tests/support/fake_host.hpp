@@ -2,6 +2,8 @@
 // that shows what it is told.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -22,8 +24,12 @@ class FakeHost : public commands::Host {
   commands::NetworkCounters network() override { return counters; }
   MonoUs stopwatch_us() override { return watch_us += step_us; }
   Result<void> rewrite_config(const config::Options&) override { return {}; }
+  std::int64_t make_room_for_clients(std::int64_t wanted) override {
+    return std::min(wanted, clients_max);
+  }
 
   commands::NetworkCounters counters;
+  std::int64_t clients_max = 1'000'000;
   MonoUs watch_us = 0;
   MonoUs step_us = 0;  // what each look at the stopwatch adds
 };

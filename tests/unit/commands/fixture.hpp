@@ -3,6 +3,8 @@
 // authentication) do not happen here.
 #pragma once
 
+#include <algorithm>
+#include <cstdint>
 #include <deque>
 #include <initializer_list>
 #include <string>
@@ -34,8 +36,12 @@ class FakeHost : public Host {
     ++rewrites;
     return {};
   }
+  std::int64_t make_room_for_clients(std::int64_t wanted) override {
+    return std::min(wanted, clients_max);
+  }
 
   HostFigures shown;
+  std::int64_t clients_max = 1'000'000;
   int rewrites = 0;
 };
 

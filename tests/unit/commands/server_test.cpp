@@ -40,6 +40,23 @@ TEST_CASE("CONFIG SET changes options and tells the host; a mistake changes noth
   CHECK_FALSE(server.state.effects.options_changed);
 }
 
+TEST_CASE("CONFIG SET maxclients beyond what the system has room for is refused in Redis's words",
+          "[server]") {
+  Server server;
+  server.host.clients_max = 11'000;
+  CHECK(server.run({"CONFIG", "SET", "timeout", "7", "maxclients", "11001"}) ==
+        error("ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating "
+              "system is not able to handle the specified number of clients, try with 11000"));
+  CHECK(server.state.options.server.maxclients == 10'000);
+  CHECK(server.state.options.server.timeout_s == 0);
+  CHECK_FALSE(server.state.effects.options_changed);
+  CHECK(server.run({"CONFIG", "SET", "maxclients", "11000"}) == kOk);
+  // Less than there was is always granted.
+  server.host.clients_max = 1;
+  CHECK(server.run({"CONFIG", "SET", "maxclients", "10"}) == kOk);
+  CHECK(server.state.options.server.maxclients == 10);
+}
+
 TEST_CASE("CONFIG GET answers with a map in RESP3", "[server]") {
   Server server;
   server.run({"HELLO", "3"});
