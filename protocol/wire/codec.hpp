@@ -18,7 +18,7 @@
 //    10 take over      last_index:varint round:varint
 //    11 status request nonce:u64
 //    12 status reply   nonce:u64 claim:u8 last_index:varint last_term:varint promise:varint
-//                      hears_primary:u8
+//                      hears_primary:u8 is_log_partial:u8 voted_generation:varint
 //    13 snapshot chunk index:varint term:varint time:i64 offset:varint is_last:u8 string
 //    14 its reply      index:varint term:varint received:varint is_installed:u8
 //                      store_failed:u8

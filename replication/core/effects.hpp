@@ -63,6 +63,7 @@ struct ReadLog {
   LogIndex from;
   LogIndex to;  // exclusive
   std::size_t payload_bytes_max = 0;
+  bool is_to_apply = false;  // by this member; otherwise for a peer
 };
 
 // Bytes of a snapshot for a peer, from `offset` on, at most bytes_max. `wanted` names the one that

@@ -11,7 +11,8 @@
 
 namespace holdfast::core {
 
-// The entry is appended with its last fragment, never before.
+// The entry is appended with its last fragment, never before. What has come outlives the term: a
+// slow link may take longer for it than a primary lasts, and index and term name the entry.
 struct EntryAssembly {
   wire::Entry head;
   std::uint64_t total_bytes = 0;

@@ -285,6 +285,7 @@ void Replica::on_peer_lost(NodeId id) {
 }
 
 void Replica::finish() {
+  if (assembly_ && assembly_->head.index <= verified_) assembly_.reset();
   if (election_.kept_vote && !is_promised()) judge_kept_vote();
   if (role_ == Role::kPrimary) {
     if (open_write_) log_.note_write(out_->writes[*open_write_].write);
@@ -383,7 +384,6 @@ void Replica::become_replica(NodeId primary) {
   primary_commit_ = primary_last_ = {};
   acknowledgement_due_ = false;
   acknowledged_ = {};
-  assembly_.reset();
   drop_incoming();
   install_reply_due_ = false;
   if (primary.value != 0) {
@@ -411,7 +411,7 @@ void Replica::deliver_committed() {
       if (apply_read_ == 0 && now_ >= apply_read_after_) {
         apply_read_ = ++reads_of_log_;
         const LogIndex to = std::min(LogIndex{limit.value + 1}, log_.backlog_first());
-        out_->read_log.push_back({apply_read_, next, to, kApplyBytesMax});
+        out_->read_log.push_back({apply_read_, next, to, kApplyBytesMax, true});
       }
       break;
     }

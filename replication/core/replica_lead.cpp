@@ -13,6 +13,7 @@
 namespace holdfast::core {
 
 void Replica::become_primary() {
+  assembly_.reset();
   role_ = Role::kPrimary;
   primary_ = config_.self;
   election_.to_idle(now_);

@@ -10,8 +10,12 @@
 
 namespace holdfast::app {
 
-BusyWatch::BusyWatch(core::Duration heartbeat, std::function<void(const std::string&)> say)
-    : heartbeat_(heartbeat), say_(std::move(say)), alive_at_us_(transport::boot_time().us) {
+BusyWatch::BusyWatch(core::Duration heartbeat, std::function<void(const std::string&)> say,
+                     std::function<bool()> waits_for_disk)
+    : heartbeat_(heartbeat),
+      say_(std::move(say)),
+      waits_for_disk_(std::move(waits_for_disk)),
+      alive_at_us_(transport::boot_time().us) {
   // Signals are the loop's.
   sigset_t all;
   sigset_t before;
@@ -44,7 +48,8 @@ void BusyWatch::run() {
     changed_.wait_for(lock, std::chrono::microseconds(heartbeat_.us));
     const std::int64_t silent_us =
         transport::boot_time().us - alive_at_us_.load(std::memory_order_relaxed);
-    if (is_ending_ || frame_.empty() || silent_us < 2 * heartbeat_.us) continue;
+    if (is_ending_ || frame_.empty() || silent_us < 2 * heartbeat_.us || waits_for_disk_())
+      continue;
     const std::string frame = frame_;
     lock.unlock();
     say_(frame);

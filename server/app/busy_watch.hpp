@@ -18,8 +18,10 @@ namespace holdfast::app {
 
 class BusyWatch {
  public:
-  // `say` is called on the thread, with the frame to be sent.
-  BusyWatch(core::Duration heartbeat, std::function<void(const std::string& frame)> say);
+  // `say` is called on the thread, with the frame to be sent. So is `waits_for_disk`: a loop that
+  // does has no work to be excused by, and others can serve.
+  BusyWatch(core::Duration heartbeat, std::function<void(const std::string& frame)> say,
+            std::function<bool()> waits_for_disk);
   ~BusyWatch();
   BusyWatch(const BusyWatch&) = delete;
   BusyWatch& operator=(const BusyWatch&) = delete;
@@ -33,6 +35,7 @@ class BusyWatch {
 
   const core::Duration heartbeat_;
   const std::function<void(const std::string&)> say_;
+  const std::function<bool()> waits_for_disk_;
   std::atomic<std::int64_t> alive_at_us_;
   std::mutex mutex_;
   std::condition_variable changed_;

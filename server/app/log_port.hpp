@@ -38,6 +38,8 @@ class LogPort : public node::StoragePort {
   std::optional<log::StorageEvents> write_now(std::vector<log::Request>& requests) override {
     return thread_.write_now(requests);
   }
+  // On any thread: the owner is inside `write_now`.
+  bool writes_now() const { return thread_.writes_now(); }
   log::StorageEvents take_events() override { return thread_.take_events(); }
   log::StorageFigures figures() override { return thread_.figures(); }
   std::uint64_t queued_bytes() const override { return thread_.queued_bytes(); }

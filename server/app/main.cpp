@@ -174,9 +174,12 @@ int serve(config::LoadOutcome loaded) {
   }
   std::optional<Peers> peers;
   if (is_member) {
-    peers.emplace(io, node.options(), node, [](config::LogLevel level, const std::string& text) {
-      spdlog::log(log_level(level), "{}", text);
-    });
+    peers.emplace(
+        io, node.options(), node,
+        [](config::LogLevel level, const std::string& text) {
+          spdlog::log(log_level(level), "{}", text);
+        },
+        [&] { return log_port != nullptr && log_port->writes_now(); });
   }
   net::Server server(
       io, node, figures,

@@ -27,11 +27,13 @@ transport::PeerNetworkOptions network_options(const config::Options& options) {
 }  // namespace
 
 Peers::Peers(asio::io_context& io, const config::Options& options, node::Node& node,
-             transport::PeerNetwork::Log log)
+             transport::PeerNetwork::Log log, std::function<bool()> waits_for_disk)
     : node_(node),
       network_(io, network_options(options), *this, std::move(log)),
-      watch_(core::milliseconds(options.cluster.heartbeat_ms),
-             [this](const std::string& frame) { network_.say_aside(frame); }) {}
+      watch_(
+          core::milliseconds(options.cluster.heartbeat_ms),
+          [this](const std::string& frame) { network_.say_aside(frame); },
+          std::move(waits_for_disk)) {}
 
 Result<void> Peers::start() {
   auto listening = network_.listen();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <asio/io_context.hpp>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -17,9 +18,10 @@ namespace holdfast::app {
 
 class Peers : public node::PeerPort, private transport::PeerObserver {
  public:
-  // `node` outlives this, and is told of what peers say by handlers of `io`.
+  // `node` outlives this, and is told of what peers say by handlers of `io`. `waits_for_disk` says
+  // on any thread whether the loop does, inside a write of its own.
   Peers(asio::io_context& io, const config::Options& options, node::Node& node,
-        transport::PeerNetwork::Log log);
+        transport::PeerNetwork::Log log, std::function<bool()> waits_for_disk);
 
   // Listens and begins to dial. The error names host and port.
   Result<void> start();

@@ -16,6 +16,7 @@ std::string flags_of(const client::Client& client) {
   if (client.transaction.dirty) flags += 'd';
   if (client.fate == client::Fate::kCloseAfterReply) flags += 'c';
   if (client.info.unix_socket) flags += 'U';
+  if (client.reads_replica) flags += 'r';
   if (client.no_evict) flags += 'e';
   if (client.no_touch) flags += 'T';
   return flags.empty() ? "N" : flags;

@@ -67,10 +67,12 @@ class Cluster {
   // May tell clients that it is the master: it is the primary, serves, and holds the lease at
   // `now`.
   virtual bool is_master(MonoUs now) const = 0;
+  // By its role, whether or not it holds the lease at this moment.
+  virtual bool is_primary() const = 0;
   virtual ClusterView view(MonoUs now) const = 0;
   // How many other members have persisted the entry at `index`.
   virtual std::size_t acknowledged_by(LogIndex index) const = 0;
-  // After the command. `target` 0: whoever is best. REQUIRES: is_master.
+  // After the command. `target` 0: whoever is best. REQUIRES: is_primary.
   virtual void hand_over(NodeId target, MonoUs timeout) = 0;
   virtual void abort_hand_over() = 0;
   // After the command: what this member holds is all there is (core::GenerationForced).

@@ -71,7 +71,7 @@ void wait(CommandContext& ctx) {
   constexpr auto kMax = std::numeric_limits<std::int64_t>::max();
   const Cluster* cluster = ctx.server().cluster;
   if (cluster == nullptr) return ctx.reply().integer(0);
-  if (!cluster->is_master(ctx.now().mono_us)) {
+  if (!cluster->is_primary()) {
     return ctx.error(
         "ERR WAIT cannot be used with replica instances. Please also note that since Redis 4.0 if "
         "a replica is configured to be writable (which is not the default) writes to replicas are "
@@ -128,7 +128,8 @@ void failover(CommandContext& ctx) {
     return ctx.reply().ok();
   }
   if (view.is_handing_over) return ctx.error("ERR FAILOVER already in progress.");
-  if (!view.is_master) return ctx.error("ERR FAILOVER is not valid when server is a replica.");
+  const bool is_primary = view.is_master || (cluster->is_primary() && view.is_serving);
+  if (!is_primary) return ctx.error("ERR FAILOVER is not valid when server is a replica.");
   if (forced && (!host || timeout_ms == 0)) {
     return ctx.error(
         "ERR FAILOVER with force option requires both a timeout and target HOST and IP.");
@@ -167,7 +168,8 @@ void read_from_replica(CommandContext& ctx) {
 
 nlohmann::json json_of(const MemberView& member, const ClusterView& view) {
   const std::uint64_t lag = view.last.value - std::min(view.last.value, member.persisted.value);
-  nlohmann::json json{{"name", member.name},
+  nlohmann::json json{{"id", member.id.value},
+                      {"name", member.name},
                       {"host", member.host},
                       {"port", member.port},
                       {"peer_port", member.peer_port},

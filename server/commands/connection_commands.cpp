@@ -154,6 +154,7 @@ void reset(CommandContext& ctx) {
   client.skips_next = false;
   client.no_touch = false;
   client.no_evict = false;
+  client.reads_replica = false;
   client.version = resp::Version::kResp2;
   set_authenticated(client, ctx.server().options.security.requirepass.empty());
   ctx.reply().set_version(client.version);

@@ -287,6 +287,13 @@ void Keyspace::apply(const Flush& flush) {
   }
 }
 
+void Keyspace::begin_anew(LogIndex index) {
+  begin_entry(index);
+  apply(Flush{});
+  marks_.begin_anew(index);
+  retired_.release_all();
+}
+
 void Keyspace::put_member(HashTable& hash, const FieldValue& field) {
   Locator where = hash.table.find(field.field);
   Entry* fresh = make_string(field.field, field.value, StringForm::kByContent);

@@ -82,6 +82,9 @@ class Keyspace {
     index_ = index;
     access_clock_ = access_clock;
   }
+  // All data goes, and entries above `index` never were: others may take their
+  // places.
+  void begin_anew(LogIndex index);
   void apply(const Put& put, Lookup* at = nullptr);
   void apply(const Delete& del, Lookup* at = nullptr);
   void apply(const Expire& expire, Lookup* at = nullptr);

@@ -50,7 +50,8 @@ bool RetireRing::free_slice(LogIndex committed, std::size_t units) {
       // The visitor may add to chunks_, never to hashes_: members are strings.
       if (hashes_.back()->table.drain(kTableStepEntries, visit)) hashes_.pop_back();
       units -= std::min(units, kTableStepEntries);
-    } else if (!ring_.empty() && ring_.front().index <= committed) {
+    } else if (!ring_.empty() && (released_count_ > 0 || ring_.front().index <= committed)) {
+      if (released_count_ > 0) --released_count_;
       Retired retired = std::move(ring_.front());
       ring_.pop_front();
       if (retired.table != nullptr) {

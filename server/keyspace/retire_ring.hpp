@@ -36,6 +36,8 @@ class RetireRing {
   // Frees up to `units` of what was retired at or below `committed` and that no snapshot wants.
   // True if there is more to free.
   bool free_slice(LogIndex committed, std::size_t units);
+  // What is there now waits for no commitment any more.
+  void release_all() { released_count_ = ring_.size(); }
   bool empty() const {
     return ring_.empty() && tables_.empty() && hashes_.empty() && chunks_.empty() &&
            wanted_tables_.empty() && wanted_hashes_.empty();
@@ -60,6 +62,7 @@ class RetireRing {
 
   EntryHeap& heap_;
   BlockQueue<Retired> ring_;
+  std::size_t released_count_ = 0;  // of the ring's oldest: see release_all
   // Committed, too large for one step, under way:
   std::vector<std::unique_ptr<Table>> tables_;
   std::vector<std::unique_ptr<HashTable>> hashes_;

@@ -18,6 +18,11 @@ class WriteMarks {
 
   void note(std::uint64_t hash, LogIndex index) { marks_[hash >> kShift] = index; }
   void note_all(LogIndex index) { all_ = index; }
+  // All entries up to now are void, or committed up to `index`.
+  void begin_anew(LogIndex index) {
+    std::fill(marks_.begin(), marks_.end(), LogIndex{});
+    all_ = index;
+  }
   // At or above the index of the last entry that wrote a key of this hash.
   LogIndex last_write(std::uint64_t hash) const { return std::max(marks_[hash >> kShift], all_); }
 

@@ -156,8 +156,10 @@ void Server::end_turn() {
   read_on();
   arm_timer(now);
   if (peers_ != nullptr) arm_tick();
-  if (farewell_deadline_ != 0 && (node_.has_handed_over() || now.mono_us >= farewell_deadline_))
-    stop_now();
+  if (farewell_deadline_ != 0) {
+    const std::int64_t left_ms = (farewell_deadline_ - now.mono_us) / 1000;  // for whoever is next
+    if (node_.has_handed_over() || left_ms <= 0 || !node_.begin_farewell(now, left_ms)) stop_now();
+  }
   more_work_ |= !to_run_.empty() || !to_flush_.empty();
   if (stopping_ && to_flush_.empty()) {
     bool pending = false;
@@ -269,7 +271,7 @@ void Server::apply_effects() {
     const auto found = sessions_.find(id.value);
     if (found == sessions_.end()) continue;
     const auto session = found->second;
-    log_closed(session->client(), reason);
+    if (reason != node::kAuthorityLost) log_closed(session->client(), reason);  // one line for all
     session->close();
   }
   for (const ClientId id : effects.resume) {

@@ -8,6 +8,9 @@
 
 namespace holdfast::node {
 
+// Redis's words.
+inline constexpr std::string_view kLoadingError = "LOADING Redis is loading the dataset in memory";
+
 inline bool writes_data(const commands::CommandSpec& spec) {
   return spec.has(commands::Flag::kWrite) || spec.has(commands::Flag::kMayReplicate);
 }

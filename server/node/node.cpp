@@ -231,7 +231,8 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
     return Step::kRan;
   }
   if (refused_for_role(client, *spec) || refused_for_state(client, *spec)) return Step::kRan;
-  if (awaits_lease(client, *spec, now.mono_us)) {
+  if (awaits_lease(client, *spec, now.mono_us) ||
+      (is_pressed() && any_of(client, *spec, writes_data))) {
     client.held = true;
     return Step::kHeld;
   }
@@ -256,7 +257,7 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
 bool Node::refused_for_state(Client& client, const CommandSpec& spec) {
   const commands::PersistenceState& persistence = state_.persistence;
   if (persistence.loading && any_of(client, spec, refused_while_loading)) [[unlikely]] {
-    refuse(client, &spec, "LOADING Redis is loading the dataset in memory");
+    refuse(client, &spec, kLoadingError);
     return true;
   }
   if (persistence.disk_error.empty()) [[likely]] {
@@ -329,6 +330,7 @@ bool Node::run(Client& client, const CommandSpec& spec, resp::Arguments argument
     return false;
   }
   state_.journal.close();
+  if (ctx.mutations_emitted() > 0) client.last_write = state_.journal.last_index();
   if (replication_ != nullptr) replication_->do_what_was_asked({now.mono_us});
   if (client.awaits()) [[unlikely]]
     await(client);
@@ -410,12 +412,13 @@ std::vector<log::Request> Node::end_turn(const TimePoint& sampled) {
   const TimePoint now = command_time(sampled);
   if (stopping_) return std::exchange(last_requests_, {});
   persistence_.seal(now);
+  carry_out(persistence_.watch_disk(now));
   if (replication_ != nullptr) {
     ask_for_round(now.mono_us);
     carry_out_replication();
     if (!await_replicas_.empty()) answer_waits(now.mono_us);
   }
-  return persistence_.take_requests();
+  return persistence_.take_requests(now);
 }
 
 void Node::on_storage(log::StorageEvents events, const log::StorageFigures& figures,
@@ -430,7 +433,7 @@ void Node::on_storage(log::StorageEvents events, const log::StorageFigures& figu
 void Node::stop(const TimePoint& now) {
   if (std::exchange(stopping_, true) || !has_storage()) return;
   persistence_.stop(command_time(now));
-  last_requests_ = persistence_.take_requests();
+  last_requests_ = persistence_.take_requests(now);
 }
 
 void Node::carry_out(Persistence::Outcome outcome) {

@@ -48,6 +48,9 @@ enum class Step {
   kClosing,   // see client.fate
 };
 
+// The reason of those whose connections end with the member's authority.
+inline constexpr std::string_view kAuthorityLost = "authority_lost";
+
 class Node {
  public:
   // `seed` feeds hashes and random choices; `run_id` has 40 hex digits.
@@ -93,7 +96,7 @@ class Node {
   std::vector<core::Send> take_messages();
   std::optional<wire::Message> busy_message() const;
   // Before a planned end: another member is to take over, within the bound. False: nobody can, or
-  // need not. Then until `has_handed_over`.
+  // need not. Then at every turn until `has_handed_over`: if one could not, another is asked.
   bool begin_farewell(const TimePoint& now, std::int64_t bound_ms);
   bool has_handed_over() const { return replication_ == nullptr || !replication_->is_primary(); }
 
@@ -107,6 +110,8 @@ class Node {
   }
   // Requests that were held are still to wait. `now` is command time.
   bool holds(const TimePoint& now) const;
+  // What is written waits to be persisted and committed, and fills the memory: writes are held.
+  bool is_pressed() const;
 
   // Everything up to here may be shown to clients.
   LogIndex committed() const {

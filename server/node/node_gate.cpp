@@ -26,7 +26,6 @@ void Node::settle(Client& client, const CommandContext& ctx, std::size_t begin, 
                   bool reads_by_round) {
   const LogIndex own = ctx.mutations_emitted() > 0 ? state_.journal.last_index() : LogIndex{0};
   const LogIndex index = HF_BUG(kReadUncommitted) ? own : std::max(own, ctx.dependency());
-  if (own.value != 0) client.last_write = own;
   if (apart && index > committed() && !state_.persistence.disk_error.empty()) {
     discarded_.clear();
     if (client.ran->name == "exec") {  // it may have selected a database: no error can undo that

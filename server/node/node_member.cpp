@@ -22,8 +22,14 @@ constexpr std::string_view kMasterDownError =
 
 }  // namespace
 
+bool Node::is_pressed() const {
+  if (!state_.persistence.disk_error.empty()) return false;  // writes are refused
+  return replication_ != nullptr ? replication_->is_pressed() && !replication_->is_stalled()
+                                 : persistence_.is_pressed();
+}
+
 bool Node::holds(const TimePoint& now) const {
-  return state_.pause.at(now.unix_ms) != commands::PauseMode::kNone ||
+  return is_pressed() || state_.pause.at(now.unix_ms) != commands::PauseMode::kNone ||
          (replication_ != nullptr && replication_->is_primary() &&
           !replication_->may_run(now.mono_us));
 }
@@ -48,11 +54,16 @@ bool Node::awaits_lease(const Client& client, const CommandSpec& spec, MonoUs no
 bool Node::refused_for_role(Client& client, const CommandSpec& spec) {
   if (replication_ == nullptr || replication_->is_primary()) [[likely]]
     return false;
-  if (any_of(client, spec, writes_data)) {
+  const bool writes = any_of(client, spec, writes_data);
+  if (!writes && !any_of(client, spec, touches_data)) return false;
+  if (state_.persistence.loading || replication_->lacks_data()) {
+    refuse(client, &spec, kLoadingError);
+    return true;
+  }
+  if (writes) {
     refuse(client, &spec, kReadOnlyError);
     return true;
   }
-  if (!any_of(client, spec, touches_data)) return false;
   if (client.reads_replica && replication_->has_caught_up()) return false;
   refuse(client, &spec, kMasterDownError);
   return true;
@@ -142,7 +153,7 @@ void Node::lose_authority() {
       // entries.
       ++uncertain;
       client.fate = Fate::kCloseNow;
-      state_.effects.close.push_back({client.id, "authority_lost"});
+      state_.effects.close.push_back({client.id, kAuthorityLost});
       return;
     }
     if (std::exchange(client.held, false) && client.last_command != nullptr) {

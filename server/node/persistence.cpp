@@ -47,7 +47,9 @@ void Persistence::seal(const TimePoint& now) {
     return;
   }
   if (!state_.journal.has_closed()) return;
-  log_bytes_since_snapshot_ += state_.journal.closed_bytes();
+  const std::uint64_t bytes = state_.journal.closed_bytes();
+  log_bytes_since_snapshot_ += bytes;
+  pending_bytes_ += bytes;
   log::AppendRequest append;
   append.write = ++last_write_;
   const auto closed = state_.journal.closed();
@@ -58,15 +60,19 @@ void Persistence::seal(const TimePoint& now) {
         {term_, entry.index, last_time_, log::EntryKind::kMutations, std::move(entry.mutations)});
   }
   state_.journal.drop_closed();
-  pending_.push_back({append.write, append.entries.back().index});
+  pending_.push_back({append.write, append.entries.back().index, bytes});
   appends_.emplace_back(std::move(append));
 }
 
-std::vector<log::Request> Persistence::take_requests() {
+std::vector<log::Request> Persistence::take_requests(const TimePoint& now) {
   std::vector<log::Request> requests = std::exchange(appends_, {});
   if (replication_ != nullptr) {
     std::vector<log::Request> more = replication_->take_requests();
     std::move(more.begin(), more.end(), std::back_inserter(requests));
+  }
+  for (const log::Request& request : requests) {
+    if (const auto* append = std::get_if<log::AppendRequest>(&request))
+      disk_watch_.on_posted(append->write, now.mono_us);
   }
   if (requests.empty()) return std::exchange(others_, {});
   std::move(others_.begin(), others_.end(), std::back_inserter(requests));
@@ -256,7 +262,7 @@ void Persistence::finish_loading(const TimePoint& now, Outcome& outcome) {
   log::AppendRequest append;
   append.write = ++last_write_;
   append.entries.push_back({term_, first, last_time_, log::EntryKind::kNoOp, {}});
-  pending_.push_back({append.write, first});
+  pending_.push_back({append.write, first, 0});
   appends_.emplace_back(std::move(append));
   if (marked_.has_value()) {
     marked_->recovering = false;
@@ -268,27 +274,13 @@ void Persistence::finish_loading(const TimePoint& now, Outcome& outcome) {
 // --- the log
 
 void Persistence::on(log::Persisted event, const TimePoint& now, Outcome&) {
+  disk_watch_.on_answered(event.write);
   if (replication_ != nullptr) return replication_->on_persisted(event.write, {now.mono_us});
   while (!pending_.empty() && pending_.front().write <= event.write) {
     committed_ = pending_.front().last;
+    pending_bytes_ -= pending_.front().bytes;
     pending_.pop_front();
   }
-}
-
-void Persistence::on(log::Failed event, const TimePoint& now, Outcome& outcome) {
-  if (replication_ != nullptr) replication_->step(core::DiskFailed{}, {now.mono_us});
-  state_.persistence.disk_error = event.error.message;
-  outcome.disk_failed = true;
-  outcome.log.push_back(
-      {fmt::format("the log cannot be written, writes are refused until it can: {}", event.text),
-       config::LogLevel::kWarning});
-}
-
-void Persistence::on(log::Healthy, const TimePoint& now, Outcome& outcome) {
-  state_.persistence.disk_error.clear();
-  if (replication_ != nullptr) replication_->step(core::DiskHealthy{}, {now.mono_us});
-  outcome.log.push_back(
-      {"the log can be written again, writes are accepted", config::LogLevel::kWarning});
 }
 
 void Persistence::on(log::Note event, const TimePoint&, Outcome& outcome) {

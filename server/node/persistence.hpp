@@ -27,6 +27,7 @@
 #include "base/time.hpp"
 #include "replication/log/storage.hpp"
 #include "server/commands/server_state.hpp"
+#include "server/node/disk_watch.hpp"
 #include "server/node/loader.hpp"
 #include "server/node/replication.hpp"
 #include "server/node/snapshot_encoder.hpp"
@@ -45,11 +46,13 @@ class Persistence {
     return has_storage_ ? committed_ : state_.journal.last_index();
   }
   bool has_storage() const { return has_storage_; }
+  // A lone node's entries that wait for the disk take so much memory that more should wait first.
+  bool is_pressed() const { return pending_bytes_ > kPendingBytesMax; }
 
   // The open turn's entries become one append. REQUIRES: no entry is open.
   void seal(const TimePoint& now);
   // Appends come first: a snapshot's blocks do not delay them.
-  std::vector<log::Request> take_requests();
+  std::vector<log::Request> take_requests(const TimePoint& now);
 
   // What became of it all; the caller hears afterwards of clients that must be told (see Outcome).
   struct Outcome {
@@ -60,6 +63,8 @@ class Persistence {
     std::string fatal;            // not empty: the node cannot go on, for this reason
     std::vector<commands::LogLine> log;
   };
+  // A disk that does not answer is treated as one that fails. At every turn.
+  Outcome watch_disk(const TimePoint& now);
   Outcome on_events(log::StorageEvents events, const TimePoint& now);
   void show(const log::StorageFigures& figures);
   // Drops what storage needs no more, a bounded number a call. True: there is more.
@@ -76,9 +81,12 @@ class Persistence {
   bool stopped() const { return stopped_; }
 
  private:
+  static constexpr std::uint64_t kPendingBytesMax = std::uint64_t{64} << 20;
+
   struct Pending {
     log::WriteNumber write = 0;
     LogIndex last;
+    std::uint64_t bytes = 0;
   };
 
   void ask_for_blocks();
@@ -108,6 +116,9 @@ class Persistence {
   void on(log::Note event, const TimePoint& now, Outcome& outcome);
   void on(log::Stopped event, const TimePoint& now, Outcome& outcome);
 
+  void refuse_writes(std::string error, std::string_view text, const TimePoint& now,
+                     Outcome& outcome);
+  void accept_writes(const TimePoint& now, Outcome& outcome);
   void finish_loading(const TimePoint& now, Outcome& outcome);
   void begin_replication(const TimePoint& now);
   void note_entries(std::vector<log::Entry> entries);
@@ -119,11 +130,14 @@ class Persistence {
   std::vector<log::Request> others_;
   log::WriteNumber last_write_ = 0;
   BlockQueue<Pending> pending_;  // appends that are not persisted yet
+  std::uint64_t pending_bytes_ = 0;
   LogIndex committed_;
   Term term_{1};
-  UnixMs last_time_ = 0;   // of the last entry
-  log::FsyncMode mode_;    // that storage was told
-  bool stopping_ = false;  // no request may follow
+  DiskWatch disk_watch_;
+  bool has_failed_ = false;  // storage said so
+  UnixMs last_time_ = 0;     // of the last entry
+  log::FsyncMode mode_;      // that storage was told
+  bool stopping_ = false;    // no request may follow
   bool stopped_ = false;
   bool refused_ = false;  // the folder was never opened, or is left as it was found
   std::deque<std::vector<log::Entry>> spent_entries_;

@@ -25,8 +25,7 @@ Reload::Reload(keyspace::Keyspace& keyspace, LogIndex snapshot, Term snapshot_te
       number_(number),
       reading_{snapshot, snapshot_term} {
   if (keyspace_.snapshot_running()) keyspace_.abandon_snapshot();
-  keyspace_.begin_entry(until);
-  keyspace_.apply(keyspace::Flush{});
+  keyspace_.begin_anew(until);
   if (until.value == 0) is_done_ = true;
 }
 

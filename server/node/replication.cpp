@@ -13,6 +13,7 @@ namespace holdfast::node {
 namespace {
 
 // Of what is committed while reloading; what is more is read from the log.
+constexpr int kApplyReadFailuresMax = 30;  // in a row
 constexpr std::size_t kHeldBytesMax = std::size_t{16} << 20;
 
 }  // namespace
@@ -59,6 +60,12 @@ void Replication::begin(core::Start start) {
   last_time_ = start.last_time;
   state_.journal.continue_from(applied_);
   const core::MonoTime now = start.now;
+  // What follows names members by their numbers.
+  std::string members;
+  std::size_t number = 0;
+  for (const std::string& name : member_names(state_.options.cluster))
+    members += fmt::format(" {}={}", ++number, name);
+  outcome_.log.push_back({"members" + members});
   replica_.emplace(replica_config(state_.options.cluster, tuning_), std::move(start));
   step(core::Tick{}, now);
   for (std::size_t i = 0; i < connected_.size(); ++i)
@@ -150,10 +157,29 @@ void Replication::on_record_saved(log::WriteNumber write, core::MonoTime now) {
 }
 
 void Replication::on_entries_read(log::EntriesRead read, core::MonoTime now) {
-  if (read.number < Reload::kNumbersFrom)
+  if (read.number < Reload::kNumbersFrom) {
+    if (read.number == apply_read_) note_apply_read(read.error);
     return step(core::LogRead{read.number, std::move(read.entries)}, now);
+  }
   if (reload_ == nullptr || read.number != reload_->number()) return;
   reload_->on(std::move(read), now.us);
+}
+
+// What is committed and cannot be read back cannot be shown; another member can.
+void Replication::note_apply_read(const std::string& error) {
+  if (error.empty()) {
+    apply_read_failures_ = 0;
+    return;
+  }
+  if (++apply_read_failures_ == 1) {
+    outcome_.log.push_back(
+        {fmt::format("the log cannot be read back: {}", error), config::LogLevel::kWarning});
+  }
+  if (apply_read_failures_ == kApplyReadFailuresMax) {
+    outcome_.fatal = fmt::format(
+        "the log cannot be read back: {}; `holdfast check` looks at the folder without changing it",
+        error);
+  }
 }
 
 void Replication::on_snapshot_part(log::SnapshotPart part, core::MonoTime now) {
@@ -209,6 +235,7 @@ void Replication::carry_out(core::MonoTime now) {
   for (const core::ReadLog& read : effects_.read_log) {
     requests_.emplace_back(
         log::ReadRequest{read.number, read.from, read.to, read.payload_bytes_max});
+    if (read.is_to_apply) apply_read_ = read.number;
   }
   for (const core::ReadSnapshot& read : effects_.read_snapshot) {
     requests_.emplace_back(log::ReadSnapshotRequest{read.peer.value, read.wanted.index,
@@ -220,8 +247,9 @@ void Replication::carry_out(core::MonoTime now) {
   if (effects_.transfer) {
     is_handing_over_ = false;
     if (*effects_.transfer == core::TransferOutcome::kFailed) {
-      outcome_.log.push_back(
-          {"hand-over failed: this member goes on as primary", config::LogLevel::kWarning});
+      outcome_.log.push_back({is_leaving_ ? "hand-over failed: nobody else is primary yet"
+                                          : "hand-over failed: this member goes on as primary",
+                              config::LogLevel::kWarning});
     }
   }
   for (const core::ReadOutcome& read : effects_.reads)

@@ -88,7 +88,16 @@ class Replication : public commands::Cluster {
   // What this member shows is of the present: it has applied something of a primary that it
   // follows, or followed. A restarted member is at its snapshot, which may be empty, until then.
   bool has_caught_up();
-  bool is_primary() const { return replica_ && replica_->role() == core::Role::kPrimary; }
+  bool is_primary() const override { return replica_ && replica_->role() == core::Role::kPrimary; }
+  // Entries that wait to be persisted and committed take so much memory that more should wait
+  // first.
+  bool is_pressed() const {
+    return replica_ && replica_->backlog_bytes() > kBacklogsMax * replica_->config().backlog_bytes;
+  }
+  // Starting, or its disk was lost or cut: what it holds may be anything, or nothing.
+  bool lacks_data() const {
+    return !replica_ || (replica_->claim() != wire::Claim::kSound && !replica_->is_refused());
+  }
   // No majority persists what is written: commit_watch.hpp.
   bool is_stalled() const { return commit_watch_.is_stalled(); }
   bool accepts_entries() const { return replica_ && replica_->accepts_entries(); }
@@ -120,6 +129,9 @@ class Replication : public commands::Cluster {
   void do_what_was_asked(core::MonoTime now);
 
  private:
+  static constexpr std::size_t kBacklogsMax = 4;
+
+  void note_apply_read(const std::string& error);
   void carry_out(core::MonoTime now);
   void watch_commit(core::MonoTime now);
   void say_readiness(core::MonoTime now);
@@ -152,6 +164,8 @@ class Replication : public commands::Cluster {
   Numbers records_;
 
   ReadRound confirmed_round_;
+  std::uint64_t apply_read_ = 0;  // the number of the last read of what is to be applied
+  int apply_read_failures_ = 0;
   CommitWatch commit_watch_;
 
   bool has_caught_up_ = false;
@@ -176,6 +190,7 @@ class Replication : public commands::Cluster {
   bool asked_generation_ = false;
   bool is_said_to_be_ready_ = true;
   bool is_handing_over_ = false;
+  bool is_leaving_ = false;      // the process is about to end
   std::vector<bool> connected_;  // of member 1, 2, ...
   std::vector<MonoUs> heard_;
 };

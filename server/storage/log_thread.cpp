@@ -91,6 +91,7 @@ struct LogThread::Shared {
   std::mutex wake_mutex;  // held during `wake`
   std::function<void()> wake;
   std::atomic<std::uint64_t> queued_bytes = 0;
+  std::atomic<bool> writes_now = false;
 
   std::mutex mutex;
   std::condition_variable changed;
@@ -237,13 +238,19 @@ std::optional<log::StorageEvents> LogThread::write_now(std::vector<log::Request>
     if (!lock || !self.is_sleeping || !self.inbox.empty() || !is_empty(self.outbox) ||
         !self.storage.is_small_write(requests))
       return std::nullopt;
+    self.writes_now = true;
     self.storage.handle(std::move(requests), begun, events);
+    self.writes_now = false;
     self.figures.unsynced_bytes = self.storage.figures().unsynced_bytes;
     must_wake = self.storage.next_due() < self.sleeps_until;
   }
   if (must_wake) self.changed.notify_all();
   self.note_write_now(begun, now_us(), waits_before);
   return events;
+}
+
+bool LogThread::writes_now() const {
+  return shared_->writes_now;
 }
 
 log::StorageEvents LogThread::take_events() {

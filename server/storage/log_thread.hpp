@@ -40,6 +40,9 @@ class LogThread {
   // write was slow a short while ago.
   std::optional<log::StorageEvents> write_now(std::vector<log::Request>& requests);
 
+  // On any thread: the owner is inside it at this moment.
+  bool writes_now() const;
+
   log::StorageEvents take_events();
 
   // Payload bytes that were posted and are not written yet: what the owner must bound.

@@ -1,11 +1,11 @@
-"""The primary's volume is full: a peer with space takes over, and the one with room again catches up."""
+"""The primary's volume is full, or frozen: a peer takes over, and the one that can write again catches up."""
 
 import errno
 
 import pytest
 
 from histories import verify
-from support.faults import tmpfs
+from support.faults import freezable, frozen, tmpfs
 
 
 def become_primary(cluster, node):
@@ -33,6 +33,25 @@ def test_a_full_disk_on_the_primary_hands_over(new_cluster, new_load, leaving, r
     cluster.wait_primary(cluster.others(small))
     load.wait_progress(200)
     ballast.unlink()
+    cluster.wait_settled()
+    load.wait_progress(50)
+    report(verify(cluster, load))
+
+
+def test_a_frozen_disk_does_not_freeze_the_cluster(new_cluster, new_load, leaving, report):
+    """Whether its writes stand still on the loop's thread or on the log's, nobody calls the member busy, and others go on."""
+    cluster = new_cluster("--set", "cluster.busy_limit_ms=60000", "--set", "persistence.log_fsync=no")
+    volumes = {node.name: leaving.enter_context(freezable(node.data, 64)) for node in cluster.nodes}
+    leaving.callback(cluster.kill)  # before the volumes go
+    cluster.start()
+    load = new_load(cluster)
+    load.start_usual()
+    for _ in range(2):
+        primary = cluster.wait_settled()
+        load.wait_progress(50)
+        with frozen(volumes[primary.name]):
+            cluster.wait_primary(cluster.others(primary), deadline_s=20)
+            load.wait_progress(200)
     cluster.wait_settled()
     load.wait_progress(50)
     report(verify(cluster, load))

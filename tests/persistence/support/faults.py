@@ -83,6 +83,39 @@ def tmpfs(place, size):
                    what=f"umount {place}")
 
 
+@contextlib.contextmanager
+def frozen(place):
+    """The file system of a volume (`freezable`) stands still: calls that write to it do not return."""
+    subprocess.run(["fsfreeze", "--freeze", str(place)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["fsfreeze", "--unfreeze", str(place)], check=True)
+
+
+@contextlib.contextmanager
+def freezable(place, megabytes):
+    """A volume of its own that can be frozen: ext4 in a file beside it."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount")
+    place = pathlib.Path(place)
+    place.mkdir(parents=True, exist_ok=True)
+    image = place.with_name(place.name + ".img")
+    with open(image, "wb") as file:
+        file.truncate(megabytes << 20)
+    subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
+    made = subprocess.run(["mount", "-o", "loop", str(image), str(place)], capture_output=True, text=True)
+    if made.returncode != 0:
+        pytest.skip(f"cannot mount a file here: {made.stderr.strip()}")
+    try:
+        (place / "lost+found").rmdir()
+        yield place
+    finally:
+        wait_until(lambda: subprocess.run(["umount", str(place)], capture_output=True).returncode == 0, 10, step_s=0.1,
+                   what=f"umount {place}")
+        image.unlink()
+
+
 def remount(place, how):
     subprocess.run(["mount", "-o", f"remount,{how}", str(place)], check=True)
 

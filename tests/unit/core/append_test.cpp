@@ -188,6 +188,17 @@ TEST_CASE("an entry in fragments is appended with its last one, never before", "
   CHECK(replica.effects().writes.back().entries[0].payload.str() == whole);
 }
 
+TEST_CASE("fragments that a slow link brought are kept when the term changes", "[append]") {
+  Member replica = follower();
+  const std::string whole = "0123456789";
+  replica.hears(1, entries_after(10, 1, 4, 0));
+  replica.hears(1, fragment(10, whole, 0, 4));
+  replica.hears(1, {6}, entries_after(10, 1, 6, 0));
+  CHECK(replica.said<AppendReply>(1)->fragment_bytes == 4);
+  replica.hears(1, {6}, fragment(10, whole, 4, 6));
+  CHECK(replica->last_index() == LogIndex{11});
+}
+
 TEST_CASE("fragments of a former primary are void", "[append]") {
   Member replica = follower();
   const std::string whole = "0123456789";

@@ -105,6 +105,8 @@ class ClusterHarness {
   }
   // It has no time for reloading, expiry and the like.
   void hold_background(std::size_t i, bool held) { members_[i]->is_without_background = held; }
+  // Its disk answers nothing: neither well nor with an error. What is asked of it waits.
+  void hang_disk(std::size_t i, bool hangs) { members_[i]->disk_hangs = hangs; }
   void cut(std::size_t i, std::size_t peer) { set_link(i, peer, false); }
   void mend(std::size_t i, std::size_t peer) { set_link(i, peer, true); }
   void isolate(std::size_t i) {
@@ -212,6 +214,8 @@ class ClusterHarness {
     std::string boot_id = "boot";
     std::int64_t clock_behind_ms = 0;
     bool is_paused = false;
+    bool disk_hangs = false;
+    std::vector<log::Request> unanswered;
     bool is_without_background = false;
     std::deque<std::pair<std::size_t, wire::Message>> waiting;
   };
@@ -245,10 +249,12 @@ class ClusterHarness {
   bool turn(std::size_t i) {
     if (!runs(i)) return false;
     bool moved = !members_[i]->is_without_background && node(i).background(now_at(i), 1000);
-    std::vector<log::Request> requests = node(i).end_turn(now_at(i));
+    std::vector<log::Request> requests = std::exchange(members_[i]->unanswered, {});
+    for (log::Request& one : node(i).end_turn(now_at(i))) requests.push_back(std::move(one));
+    if (members_[i]->disk_hangs) members_[i]->unanswered = std::exchange(requests, {});
     log::StorageEvents events;
     if (!requests.empty()) members_[i]->storage->handle(std::move(requests), now.mono_us, events);
-    while (members_[i]->storage->next_due() <= now.mono_us)
+    while (!members_[i]->disk_hangs && members_[i]->storage->next_due() <= now.mono_us)
       members_[i]->storage->poll(now.mono_us, events);
     if (!events.events.empty() || !events.spent_entries.empty() || !events.spent_ropes.empty()) {
       moved = true;

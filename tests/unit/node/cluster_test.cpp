@@ -210,6 +210,68 @@ TEST_CASE("WAIT counts the members that have the connection's last write", "[clu
   CHECK(cluster.output(primary) == ":1\r\n");
 }
 
+TEST_CASE("WAIT counts for writes whose replies nobody wanted", "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  cluster.advance_ms(50);
+  for (std::size_t i = 0; i < 3; ++i)
+    if (i != primary) cluster.pause(i);
+  cluster.execute(primary, {"CLIENT", "REPLY", "OFF"});
+  cluster.execute(primary, {"SET", "k", "v"});
+  cluster.execute(primary, {"CLIENT", "REPLY", "ON"});
+  CHECK(cluster.call(primary, {"WAIT", "2", "0"}) == kOk);  // of REPLY ON
+  for (std::size_t i = 0; i < 3; ++i)
+    if (i != primary) cluster.resume(i);
+  cluster.settle();
+  CHECK(cluster.output(primary) == ":2\r\n");
+}
+
+TEST_CASE("WAIT and FAILOVER are answered by a primary that was busy for longer than its lease",
+          "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  REQUIRE(cluster.call(primary, {"SET", "k", "v"}) == kOk);
+  cluster.advance_ms(50);
+  cluster.now.mono_us += 250'000;
+  cluster.now.unix_ms += 250;
+  REQUIRE(cluster.role(primary) == "replica");  // it cannot be sure at this moment
+  cluster.execute(primary, {"WAIT", "2", "0"});
+  CHECK(cluster.output(primary) == ":2\r\n");
+  cluster.execute(primary, {"FAILOVER"});
+  CHECK(cluster.output(primary) == kOk);
+}
+
+TEST_CASE("RESET ends READONLY, and the list of clients shows it", "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t replica = other_than(cluster.primary().value());
+  cluster.advance_ms(50);
+  REQUIRE(cluster.call(replica, {"READONLY"}) == kOk);
+  REQUIRE(cluster.call(replica, {"GET", "k"}) == "$-1\r\n");
+  CHECK(cluster.call(replica, {"CLIENT", "INFO"}).find(" flags=r ") != std::string::npos);
+  CHECK(cluster.call(replica, {"RESET"}) == "+RESET\r\n");
+  CHECK(cluster.call(replica, {"GET", "k"}).substr(0, 11) == "-MASTERDOWN");
+  CHECK(cluster.call(replica, {"CLIENT", "INFO"}).find(" flags=N ") != std::string::npos);
+}
+
+TEST_CASE("a member that lacks data says LOADING until it has found the others", "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  REQUIRE(cluster.call(primary, {"SET", "k", "v"}) == kOk);
+  cluster.advance_ms(100);
+  const std::size_t away = other_than(primary);
+  cluster.kill(away);
+  for (std::size_t i = 0; i < 3; ++i)
+    if (i != away) cluster.cut(away, i);
+  cluster.start(away, true);
+  cluster.advance_ms(100);
+  CHECK(cluster.call(away, {"GET", "k"}).substr(0, 8) == "-LOADING");
+  CHECK(cluster.call(away, {"SET", "k", "w"}).substr(0, 8) == "-LOADING");
+  CHECK(cluster.call(away, {"PING"}) == "+PONG\r\n");
+  cluster.rejoin(away);
+  cluster.advance_ms(1'000);
+  CHECK(cluster.call(away, {"SET", "k", "w"}).substr(0, 9) == "-READONLY");
+}
+
 TEST_CASE("who is blocked in WAIT is shown as such, and CLIENT UNBLOCK ends it", "[cluster]") {
   ClusterHarness cluster(3);
   const std::size_t primary = cluster.primary().value();
