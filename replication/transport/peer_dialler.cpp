@@ -9,12 +9,12 @@
 namespace holdfast::transport {
 
 PeerDialler::PeerDialler(asio::io_context& io, NodeId peer, PeerAddress address, bool loopback_only,
-                         std::uint64_t seed, Holder& holder)
+                         std::uint64_t seed, NameLookup::Resolve resolve, Holder& holder)
     : address_(std::move(address)),
       peer_(peer),
       loopback_only_(loopback_only),
       holder_(&holder),
-      resolver_(io),
+      lookup_(io, std::move(resolve)),
       socket_(io),
       timer_(io),
       backoff_(seed) {}
@@ -24,31 +24,54 @@ void PeerDialler::dial() {
   ++dials_;
   std::error_code no_address;
   const auto address = asio::ip::make_address(address_.host, no_address);
-  if (!no_address) return connect({{address, address_.port}});
-  resolver_.async_resolve(
-      address_.host, std::to_string(address_.port), asio::ip::resolver_base::numeric_service,
-      [self = shared_from_this()](const std::error_code& error, auto found) {
-        if (self->holder_ == nullptr) return;
-        if (error) {
-          return self->on_failed(fmt::format("cannot resolve the name: {}", error.message()));
-        }
-        Endpoints endpoints;
-        for (const auto& entry : found) endpoints.push_back(entry.endpoint());
-        self->connect(std::move(endpoints));
-      });
+  if (!no_address) return connect({address});
+  look_up();
 }
 
-void PeerDialler::connect(Endpoints endpoints) {
-  if (loopback_only_) {
-    std::erase_if(endpoints, [](const auto& one) { return !one.address().is_loopback(); });
-    if (endpoints.empty())
-      return on_failed("not a loopback address, and there is no cluster secret");
+void PeerDialler::look_up() {
+  if (looked_up_ != address_.host) {
+    lookup_.forget();
+    found_.clear();
+    looked_up_ = address_.host;
   }
-  if (endpoints.empty()) return on_failed("the name has no address");
+  if (!lookup_.is_under_way()) {
+    lookup_began_ = std::chrono::steady_clock::now();
+    is_slow_lookup_told_ = false;
+    lookup_.start(looked_up_, [this](NameLookup::Answer answer) { on_answer(std::move(answer)); });
+  }
+  dial_waits_for_lookup_ = true;
+  timer_.expires_at(lookup_began_ + kLookupMax);
+  timer_.async_wait([self = shared_from_this(), dial = dials_](const std::error_code& cancelled) {
+    if (!cancelled && self->dials_ == dial && self->dial_waits_for_lookup_) self->on_lookup_slow();
+  });
+}
+
+void PeerDialler::on_answer(NameLookup::Answer answer) {
+  if (answer) found_ = *answer;
+  if (!std::exchange(dial_waits_for_lookup_, false)) return;
+  timer_.cancel();
+  if (!answer) return on_failed(fmt::format("cannot resolve the name: {}", answer.error().message));
+  connect(found_);
+}
+
+void PeerDialler::on_lookup_slow() {
+  if (holder_ == nullptr) return;
+  if (!std::exchange(is_slow_lookup_told_, true)) holder_->on_lookup_slow(peer_, !found_.empty());
+  if (holder_ == nullptr || found_.empty()) return;
+  dial_waits_for_lookup_ = false;
+  connect(found_);
+}
+
+void PeerDialler::connect(const Addresses& addresses) {
+  endpoints_.clear();
+  for (const auto& address : addresses) {
+    if (!loopback_only_ || address.is_loopback()) endpoints_.emplace_back(address, address_.port);
+  }
+  if (endpoints_.empty())
+    return on_failed("not a loopback address, and there is no cluster secret");
   // The time may end before the last address is tried: each dial begins with another one.
-  const auto first = static_cast<std::ptrdiff_t>(dials_ % endpoints.size());
-  std::rotate(endpoints.begin(), endpoints.begin() + first, endpoints.end());
-  endpoints_ = std::move(endpoints);
+  const auto first = static_cast<std::ptrdiff_t>(dials_ % endpoints_.size());
+  std::rotate(endpoints_.begin(), endpoints_.begin() + first, endpoints_.end());
 
   const std::size_t dial = dials_;
   timer_.expires_after(kConnectMax);
@@ -91,7 +114,7 @@ void PeerDialler::stop() {
   holder_ = nullptr;
   std::error_code ignored;
   socket_.close(ignored);
-  resolver_.cancel();
+  lookup_.forget();
   timer_.cancel();
 }
 

@@ -47,7 +47,7 @@ PeerNetwork::PeerNetwork(asio::io_context& io, PeerNetworkOptions options, PeerO
   for (std::uint64_t id = self().value + 1; id <= member_count; ++id) {
     peer({id}).dialler = std::make_shared<PeerDialler>(
         io_, NodeId{id}, options_.addresses[id - 1], options_.membership.secret.empty(), new_seed(),
-        static_cast<PeerDialler::Holder&>(*this));
+        options_.resolve, static_cast<PeerDialler::Holder&>(*this));
   }
   listener_ = std::make_shared<PeerListener>(
       io_, [this](asio::ip::tcp::socket socket) { on_accepted(std::move(socket)); },
@@ -161,8 +161,8 @@ void PeerNetwork::drop_candidate(const asio::ip::address& newcomer) {
     if (chosen == candidates_.end() || counts[one->source] > counts[chosen->source]) chosen = one;
   }
   if (chosen == candidates_.end()) return;
-  log_stranger(
-      fmt::format("peer dropped address={} reason=too_many_handshakes", chosen->link->remote()));
+  log_limited(strangers_, fmt::format("peer dropped address={} reason=too_many_handshakes",
+                                      chosen->link->remote()));
   chosen->link->close();
   candidates_.erase(chosen);
 }
@@ -247,7 +247,7 @@ void PeerNetwork::on_handshake_failed(const Candidate& candidate, const std::str
                         escaped(claimed.cluster_name));
   }
   line += reason;
-  if (candidate.dialled.value == 0) return log_stranger(line);
+  if (candidate.dialled.value == 0) return log_limited(strangers_, line);
   log_dial(candidate.dialled, reason,
            fmt::format("{} dialled={}", line, name_of(candidate.dialled)));
   peer(candidate.dialled).dialler->dial_again(false);
@@ -260,6 +260,17 @@ void PeerNetwork::on_dial_failed(NodeId id, const std::string& reason) {
                        name_of(id), address.host, address.port, reason));
 }
 
+void PeerNetwork::on_lookup_slow(NodeId id, bool has_addresses) {
+  if (!has_addresses) peer(id).last_failure = "the lookup of its name takes long";
+  log_limited(
+      slow_lookups_,
+      fmt::format("peer lookup slow node={} name={} host={} reason=\"no answer within {} ms: "
+                  "see to the name servers, or give addresses in cluster.nodes\" dials={}",
+                  id.value, name_of(id), options_.addresses[id.value - 1].host,
+                  PeerDialler::kLookupMax.count(),
+                  has_addresses ? "last_known_addresses" : "nothing_yet"));
+}
+
 void PeerNetwork::log_dial(NodeId id, const std::string& reason, const std::string& line) {
   Peer& one = peer(id);
   const core::MonoTime now = boot_time();
@@ -269,8 +280,8 @@ void PeerNetwork::log_dial(NodeId id, const std::string& reason, const std::stri
   log_(LogLevel::kWarning, line);
 }
 
-void PeerNetwork::log_stranger(const std::string& line) {
-  const auto left_out = strangers_.admit(boot_time());
+void PeerNetwork::log_limited(LineLimit& limit, const std::string& line) {
+  const auto left_out = limit.admit(boot_time());
   if (!left_out) return;
   log_(LogLevel::kWarning,
        *left_out == 0 ? line : fmt::format("{} lines_left_out={}", line, *left_out));

@@ -33,6 +33,7 @@
 #include "replication/core/time.hpp"
 #include "replication/transport/handshake.hpp"
 #include "replication/transport/line_limit.hpp"
+#include "replication/transport/name_lookup.hpp"
 #include "replication/transport/peer_dialler.hpp"
 #include "replication/transport/peer_link.hpp"
 #include "replication/transport/peer_listener.hpp"
@@ -45,6 +46,7 @@ struct PeerNetworkOptions {
   VersionRange versions;
   LinkLimits limits;
   std::size_t handshakes_max = 32;  // under way at once, of those who came to us
+  NameLookup::Resolve resolve = NameLookup::ask_system;
 };
 
 // What the owner hears. `now` was sampled after what is told had been read. Never called from
@@ -121,6 +123,7 @@ class PeerNetwork : private PeerLink::Holder, private PeerDialler::Holder {
   void on_failed(PeerLink& link, const std::string& reason) override;
   void on_dialled(NodeId peer, asio::ip::tcp::socket socket) override;
   void on_dial_failed(NodeId peer, const std::string& reason) override;
+  void on_lookup_slow(NodeId peer, bool has_addresses) override;
   void on_accepted(asio::ip::tcp::socket socket);
   void drop_candidate(const asio::ip::address& newcomer);
 
@@ -128,7 +131,7 @@ class PeerNetwork : private PeerLink::Holder, private PeerDialler::Holder {
                        const asio::ip::address& source = {});
   void on_handshake_failed(const Candidate& candidate, const std::string& reason);
   void log_dial(NodeId peer, const std::string& reason, const std::string& line);
-  void log_stranger(const std::string& line);
+  void log_limited(LineLimit& limit, const std::string& line);
   NodeId self() const { return options_.membership.self.node; }
   const std::string& name_of(NodeId peer) const {
     return options_.membership.names[peer.value - 1];
@@ -144,6 +147,7 @@ class PeerNetwork : private PeerLink::Holder, private PeerDialler::Holder {
   std::mutex links_;                 // guards Peer::link against say_aside
   std::list<Candidate> candidates_;  // the oldest first
   LineLimit strangers_;
+  LineLimit slow_lookups_;
   bool is_stopped_ = false;
 };
 

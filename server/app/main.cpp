@@ -114,7 +114,7 @@ void end_log(int status) {
   alarm(0);
 }
 
-// REQUIRES: there is no other thread.
+// REQUIRES: no other thread takes signals. (One that looks up a peer's name may go on until exit.)
 void block_stop_signals() {
   sigset_t stopping;
   sigemptyset(&stopping);

@@ -57,7 +57,8 @@ inline std::uint64_t round_of(const wire::Message& message) {
 class Member : public PeerObserver {
  public:
   Member(asio::io_context& io, Membership membership, LinkLimits limits = {},
-         std::string host = "127.0.0.1", std::size_t handshakes_max = 32)
+         std::string host = "127.0.0.1", std::size_t handshakes_max = 32,
+         NameLookup::Resolve resolve = NameLookup::ask_system)
       : id_(membership.self.node) {
     PeerNetworkOptions options;
     options.addresses.resize(membership.names.size(), {host, 1});
@@ -65,6 +66,7 @@ class Member : public PeerObserver {
     options.membership = std::move(membership);
     options.limits = limits;
     options.handshakes_max = handshakes_max;
+    options.resolve = std::move(resolve);
     network_ = std::make_unique<PeerNetwork>(
         io, std::move(options), *this,
         [this](config::LogLevel, const std::string& line) { log += line + "\n"; });
@@ -75,7 +77,9 @@ class Member : public PeerObserver {
     REQUIRE(network_->listen());
     return network_->port();
   }
-  void knows(NodeId peer, std::uint16_t port) { network_->set_address(peer, {"127.0.0.1", port}); }
+  void knows(NodeId peer, std::uint16_t port, std::string host = "127.0.0.1") {
+    network_->set_address(peer, {std::move(host), port});
+  }
   bool says(NodeId to, std::uint64_t round) {
     const bool is_sent = network_->send(to, heartbeat(round));
     network_->flush();
