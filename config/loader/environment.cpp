@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <initializer_list>
 
 #include "base/text.hpp"
 
@@ -12,14 +13,36 @@ namespace {
 
 constexpr std::string_view kPrefix = "HOLDFAST_";
 
-// For a service or a linked container whose name begins with holdfast.
+// Cuts the first of `endings` off that is there.
+bool cut_ending(std::string_view& name, std::initializer_list<std::string_view> endings) {
+  for (const std::string_view ending : endings) {
+    if (!name.ends_with(ending)) continue;
+    name.remove_suffix(ending.size());
+    return true;
+  }
+  return false;
+}
+
+// ..._PORT_<digits>_<protocol>, and what is known of that one port.
+bool is_exposed_port(std::string_view name) {
+  cut_ending(name, {"_ADDR", "_PORT", "_PROTO"});
+  if (!cut_ending(name, {"_TCP", "_UDP", "_SCTP"})) return false;
+  const std::size_t digits = name.find_last_not_of("0123456789") + 1;
+  return digits < name.size() && name.substr(0, digits).ends_with("_PORT_");
+}
+
+// For a service or a linked container whose name begins with holdfast. Exactly what they set:
+// options that are misspelt must not look like it.
 bool set_by_containers(std::string_view name, std::string_view value) {
+  constexpr std::string_view kServicePort = "_SERVICE_PORT";
   if (name.ends_with("_NAME") && value.starts_with('/')) return true;  // docker --link
   if (name.find("_ENV_") != std::string_view::npos) return true;       // docker --link
-  if (name.ends_with("_SERVICE_HOST")) return true;
-  if (name.find("_SERVICE_PORT") != std::string_view::npos) return true;
   if (name.ends_with("_PORT") && value.find("://") != std::string_view::npos) return true;
-  return name.find("_TCP") != std::string_view::npos || name.find("_UDP") != std::string_view::npos;
+  if (name.ends_with("_SERVICE_HOST") || name.ends_with(kServicePort)) return true;
+  const std::size_t port_name = name.find("_SERVICE_PORT_");
+  if (port_name != std::string_view::npos && port_name + kServicePort.size() + 1 < name.size())
+    return true;
+  return is_exposed_port(name);
 }
 
 // What the name, which we do not know, may have meant.

@@ -251,6 +251,23 @@ TEST_CASE("what Kubernetes and docker --link set is passed over", "[config]") {
   CHECK(kubernetes->options.server.port == 6379);
 }
 
+TEST_CASE("a misspelt variable that looks a little like a container's is an error", "[config]") {
+  Loading loading;
+  for (const std::string name :
+       {"SERVER_TCP_KEEPALIVE", "SERVER_TCPBACKLOG", "SERVER_UDP", "PORT_TCP", "PORT_6379_TCPX",
+        "PORT_63x79_TCP", "SERVERPORT_6379_TCP", "SERVER_PORT_6379_TCP_KEEPALIVE",
+        "SERVER_SERVICE_PORTS", "SERVICE_PORT_", "SERVER_SERVICE_HOSTS", "SECURITY_ENV"}) {
+    INFO(name);
+    const std::string error = loading.error({}, {"HOLDFAST_" + name + "=60"});
+    CHECK(error.starts_with("environment HOLDFAST_" + name + ": unknown option"));
+  }
+  CHECK(loading.error({}, {"HOLDFAST_SERVER_TCP_KEEPALIVE=60"}) ==
+        "environment HOLDFAST_SERVER_TCP_KEEPALIVE: unknown option; did you mean "
+        "'HOLDFAST_SERVER_TCP_KEEPALIVE_S'?");
+  CHECK(loading.load({}, {"HOLDFAST_PORT_53_UDP_PROTO=udp", "HOLDFAST_PORT_53_UDP_ADDR=10.0.0.1",
+                          "HOLDFAST_A_PORT_9_SCTP=sctp://10.0.0.1:9"}));
+}
+
 TEST_CASE("options are taken from the command line by Redis's names and by path, the last one wins",
           "[config]") {
   Loading loading;
