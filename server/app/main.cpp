@@ -230,6 +230,7 @@ int serve(config::LoadOutcome loaded) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a log or a client that has gone
+  std::signal(SIGHUP, SIG_IGN);   // as in Redis: a terminal that has gone is no reason to end
   holdfast::app::fill_standard_streams();
   auto loaded = holdfast::config::load(argc, argv, environ);
   if (!loaded.has_value()) {

@@ -1,5 +1,7 @@
 """Restarts of all, one after the other, and with empty disks, under load."""
 
+import signal
+
 import pytest
 
 from cluster import let_pass
@@ -112,3 +114,16 @@ def test_two_of_three_wiped_at_once_are_not_taken_for_a_new_cluster(new_cluster)
     for node in cluster.others(primary):
         if node.is_primary():
             assert recovered and node.call("GET", "precious") == b"1", "two wiped nodes went on without the one that had the data"
+
+
+def test_a_hangup_of_the_terminal_ends_no_member(new_cluster):
+    """As in Redis: SIGHUP is ignored, where SIGTERM hands over first."""
+    cluster = new_cluster()
+    primary = cluster.start()
+    term = primary.status()["term"]
+    for node in cluster.nodes:
+        node.process.send_signal(signal.SIGHUP)
+    for node in cluster.nodes:
+        assert node.call("PING") == "PONG"
+    assert primary.call("SET", "k", "v") == "OK"
+    assert primary.status()["term"] == term and all(node.alive() for node in cluster.nodes)
