@@ -30,7 +30,7 @@ VOLUME /data
 # Clients, and the other nodes of a cluster.
 EXPOSE 6379 7379
 # A node that answers is healthy, whatever it says: a replica is, and one that loads, or that wants a password first. Who is
-# primary is not a matter of health.
+# primary is not a matter of health. Arguments of the container are options too.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["bash", "-c", \
-  "exec 3<>/dev/tcp/127.0.0.1/${HOLDFAST_SERVER_PORT:-6379} && echo PING >&3 && read -r -t 2 reply <&3 && [[ $reply == [+-]* ]]"]
+  "mapfile -d '' -t words </proc/1/cmdline; while ((${#words[@]})) && [[ ${words[0]##*/} != holdfast ]]; do words=(\"${words[@]:1}\"); done; exec holdfast ping \"${words[@]:1}\""]
 ENTRYPOINT ["holdfast"]

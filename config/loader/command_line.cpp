@@ -82,9 +82,9 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   CommandLine line;
   std::vector<std::string> words = join_addresses(arguments);
   const bool checks = !words.empty() && words.front() == "check";
-  if (checks) {
-    words.erase(words.begin());
-  } else if (!words.empty() && !words.front().empty() && !words.front().starts_with('-')) {
+  const bool pings = !words.empty() && words.front() == "ping";
+  if (checks || pings) words.erase(words.begin());
+  if (!checks && !words.empty() && !words.front().empty() && !words.front().starts_with('-')) {
     line.config_file = words.front();
     words.erase(words.begin());
   }
@@ -140,6 +140,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   }
 
   using Wish = CommandLine::Wish;
+  if (pings) line.wish = Wish::kPing;
   if (checks) {
     line.wish = Wish::kCheck;
     line.repair = repair->count() > 0;

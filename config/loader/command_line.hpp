@@ -13,7 +13,7 @@
 namespace holdfast::config {
 
 struct CommandLine {
-  enum class Wish : std::uint8_t { kRun, kHelp, kVersion, kExampleFile, kCheck };
+  enum class Wish : std::uint8_t { kRun, kHelp, kVersion, kExampleFile, kCheck, kPing };
   Wish wish = Wish::kRun;
   std::string config_file;
   std::string folder;             // kCheck: the data folder; empty for the one of the options

@@ -122,6 +122,9 @@ Result<LoadOutcome> load(int argc, const char* const* argv, const char* const* e
     case CommandLine::Wish::kCheck:
       outcome.check = CheckWish{line->repair};
       break;
+    case CommandLine::Wish::kPing:
+      outcome.is_ping = true;
+      break;
     case CommandLine::Wish::kRun:
       break;
   }

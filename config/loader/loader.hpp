@@ -4,6 +4,7 @@
 //
 //   holdfast [FILE] [--config FILE] [--<redis name> VALUE] [--set section.option=VALUE] ...
 //   holdfast check [FOLDER] [--repair] [the same options]
+//   holdfast ping [FILE] [the same options]
 //   HOLDFAST_<SECTION>_<OPTION>=VALUE, HOLDFAST_CONFIG=FILE
 //
 // Runs once, before any thread starts. yaml-cpp is wrapped by yaml_file.cpp, CLI11 by
@@ -30,6 +31,7 @@ struct LoadOutcome {
   // server.
   std::optional<std::string> exit_text;
   std::optional<CheckWish> check;
+  bool is_ping = false;  // `holdfast ping`: ask the server of these options instead of starting it
 };
 
 // `argv` and `environment` as main gets them (`environment` ends with a null pointer; it may be

@@ -1,7 +1,7 @@
 // holdfast: reads the configuration, wires the rooms together and runs the loop.
 //
 // Exit status: 0 after SIGTERM, SIGINT or SHUTDOWN; 1 if the server could not start or run; 2 for a
-// wrong configuration. Those of `holdfast check`: see check_command.hpp.
+// wrong configuration. Those of `holdfast check` and `ping`: see theirs.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spdlog/async.h>
@@ -28,6 +28,7 @@
 #include "server/app/descriptors.hpp"
 #include "server/app/log_port.hpp"
 #include "server/app/peers.hpp"
+#include "server/app/ping_command.hpp"
 #include "server/app/process_host.hpp"
 #include "server/net/clock.hpp"
 #include "server/net/server.hpp"
@@ -243,6 +244,7 @@ int main(int argc, char** argv) {
   }
   if (loaded->check.has_value())
     return holdfast::app::run_check(loaded->options, loaded->check->repair);
+  if (loaded->is_ping) return holdfast::app::run_ping(loaded->options);
   const int status = holdfast::app::serve(std::move(*loaded));
   holdfast::app::end_log(status);
   return status;

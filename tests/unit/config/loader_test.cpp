@@ -202,6 +202,18 @@ TEST_CASE("limits that know each other are refused at the place that set them", 
   CHECK(loading.load({"--bind", "0.0.0.0"}, {"HOLDFAST_SECURITY_ALLOW_INSECURE_BIND=yes"}));
 }
 
+TEST_CASE("ping reads what a server would", "[config]") {
+  Loading loading;
+  CHECK_FALSE(loading.load({"--port", "7000"})->is_ping);
+  const std::string file = loading.file("holdfast.yaml", "server:\n  bind: 127.0.0.9\n");
+  const auto outcome = loading.load({"ping", file, "--port", "7000"});
+  REQUIRE(outcome);
+  CHECK(outcome->is_ping);
+  CHECK(outcome->options.server.port == 7000);
+  CHECK(outcome->options.server.bind == std::vector<std::string>{"127.0.0.9"});
+  CHECK(loading.error({"ping", "--prt", "1"}).find("did you mean '--port'?") != std::string::npos);
+}
+
 TEST_CASE("environment variables are checked as the file is", "[config]") {
   Loading loading;
   CHECK(loading.load({}, {"HOLDFAST_SERVER_BIND=127.0.0.1,-::1"})->options.server.bind ==
