@@ -25,12 +25,13 @@ keyspace::Lookup CommandContext::peek(keyspace::DatabaseIndex database, std::str
   depends_on(server_.keyspace.last_write(lookup.where.hash));
   if (lookup && keyspace::is_expired(lookup.expire_at, now_.unix_ms)) [[unlikely]] {
     // While the log cannot be written nothing can be deleted. A lone node only passes over the key.
-    // A member of a cluster cannot answer: a next primary, whose clock is slower, could bring the
-    // key back. So the reply depends on an entry that is not there.
-    // Nor on a replica, whose primary will delete it.
+    // A primary cannot answer: a next one, whose clock is slower, could bring the key back. So the
+    // reply depends on an entry that is not there.
+    // A replica waits for its primary's deletion, and may answer of the past anyway.
     if (!server_.persistence.disk_error.empty() || !server_.takes_entries) {
       lacks_entry_ = true;
-      if (server_.cluster != nullptr && !server_.persistence.disk_error.empty())
+      if (server_.cluster != nullptr && server_.cluster->is_primary() &&
+          !server_.persistence.disk_error.empty())
         depends_on({server_.journal.last_index().value + 1});
       return {};
     }

@@ -88,7 +88,6 @@ class Replication : public commands::Cluster {
   // What this member shows is of the present: it has applied something of a primary that it
   // follows, or followed. A restarted member is at its snapshot, which may be empty, until then.
   bool has_caught_up();
-  bool is_primary() const override { return replica_ && replica_->role() == core::Role::kPrimary; }
   // Entries that wait to be persisted and committed take so much memory that more should wait
   // first.
   bool is_pressed() const {
@@ -120,6 +119,7 @@ class Replication : public commands::Cluster {
 
   // --- commands::Cluster
   bool is_master(MonoUs now) const override;
+  bool is_primary() const override { return replica_ && replica_->role() == core::Role::kPrimary; }
   commands::ClusterView view(MonoUs now) const override;
   std::size_t acknowledged_by(LogIndex index) const override;
   void hand_over(NodeId target, MonoUs timeout) override;

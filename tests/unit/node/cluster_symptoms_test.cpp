@@ -78,6 +78,27 @@ TEST_CASE("while no disk takes its deletion, an overdue key is not shown as abse
   CHECK(cluster.call(primary, {"GET", "never"}) == kNull);
 }
 
+TEST_CASE("READONLY reads an overdue key as absent on a replica whose disk fails", "[cluster]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  const std::size_t replica = (primary + 1) % 3;
+  REQUIRE(cluster.call(primary, {"SET", "overdue", "v", "PX", "2000"}) == kOk);
+  fail_disk(cluster, replica);
+  REQUIRE(cluster.call(primary, {"SET", "kept", "v"}) == kOk);
+  cluster.advance_ms(100);
+  REQUIRE(!cluster.node(replica).state().persistence.disk_error.empty());
+  REQUIRE(cluster.call(replica, {"READONLY"}) == kOk);
+  cluster.isolate(replica);  // so that it does not hear of the deletion
+  cluster.advance_ms(2'500);
+  CHECK(cluster.call(replica, {"GET", "overdue"}) == kNull);
+  CHECK(cluster.call(replica, {"EXISTS", "overdue"}) == ":0\r\n");
+  CHECK(cluster.call(replica, {"GET", "kept"}) == "$1\r\nv\r\n");
+  REQUIRE(cluster.call(replica, {"MULTI"}) == kOk);
+  REQUIRE(cluster.call(replica, {"GET", "overdue"}) == kQueued);
+  CHECK(cluster.call(replica, {"EXEC"}) == "*1\r\n" + kNull);
+  CHECK(cluster.client(replica).fate == client::Fate::kOpen);
+}
+
 TEST_CASE("a key that was not listed, as it was overdue, is not listed by a next primary either",
           "[cluster]") {
   ClusterHarness cluster(3);
