@@ -53,7 +53,12 @@ struct ClusterView {
   LogIndex committed;
   LogIndex applied;
   MonoUs lease_left_us = 0;
-  NodeId primary;                   // 0: not known
+  NodeId primary;  // 0: not known
+  // Which other member it followed last, though there is no link to it now, and for how long it has
+  // not been heard as primary. For people: no client is to be sent there. 0: none since it was
+  // primary itself, or started.
+  NodeId last_primary;
+  MonoUs last_primary_silent_us = 0;
   std::vector<MemberView> members;  // of number 1, 2, ...
 
   const MemberView* primary_member() const {

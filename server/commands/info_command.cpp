@@ -279,16 +279,21 @@ void replica_facts(Facts& facts, const ClusterView& view) {
   if (primary != nullptr && primary->is_self) primary = nullptr;  // it has lost its lease
   const bool is_linked = primary != nullptr && primary->is_connected;
   const bool is_up = is_linked && !view.is_syncing;
-  facts.add("master_host", primary != nullptr ? primary->host : "");
-  facts.add("master_port", primary != nullptr ? primary->port : 0);
+  const MemberView* shown = primary;
+  MonoUs silent_us = primary != nullptr ? primary->silent_us : 0;
+  if (primary == nullptr && view.last_primary.value != 0) {
+    shown = &view.members[view.last_primary.value - 1];
+    silent_us = view.last_primary_silent_us;
+  }
+  facts.add("master_host", shown != nullptr ? shown->host : "");
+  facts.add("master_port", shown != nullptr ? shown->port : 0);
   facts.add("master_link_status", is_up ? "up" : "down");
   facts.add("master_last_io_seconds_ago", is_up ? primary->silent_us / 1'000'000 : -1);
   facts.add("master_sync_in_progress", is_linked && view.is_syncing ? 1 : 0);
   facts.add("slave_read_repl_offset", view.last.value);
   facts.add("slave_repl_offset", view.applied.value);
   if (!is_up)
-    facts.add("master_link_down_since_seconds",
-              primary != nullptr ? primary->silent_us / 1'000'000 : -1);
+    facts.add("master_link_down_since_seconds", shown != nullptr ? silent_us / 1'000'000 : -1);
   facts.add("slave_priority", 100);
   facts.add("slave_read_only", 1);
   facts.add("replica_announced", 1);

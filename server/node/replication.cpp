@@ -106,7 +106,16 @@ void Replication::step(core::Happening what, core::MonoTime now) {
   const bool is_tick = std::holds_alternative<core::Tick>(what);
   replica_->step({now, std::move(what)}, effects_);
   carry_out(now);
+  note_primary();
   if (is_tick) watch_commit(now);
+}
+
+void Replication::note_primary() {
+  if (is_primary()) last_primary_ = {};
+  const NodeId primary = replica_->primary();
+  if (is_primary() || primary.value == 0 || !connected_[primary.value - 1]) return;
+  last_primary_ = primary;
+  last_primary_heard_ = heard_[primary.value - 1];
 }
 
 void Replication::watch_commit(core::MonoTime now) {

@@ -135,6 +135,7 @@ class Replication : public commands::Cluster {
   void carry_out(core::MonoTime now);
   void watch_commit(core::MonoTime now);
   void say_readiness(core::MonoTime now);
+  void note_primary();
   void update_serving();
   void do_records();
   void do_writes();
@@ -193,6 +194,8 @@ class Replication : public commands::Cluster {
   bool is_leaving_ = false;      // the process is about to end
   std::vector<bool> connected_;  // of member 1, 2, ...
   std::vector<MonoUs> heard_;
+  NodeId last_primary_;  // other than this member
+  MonoUs last_primary_heard_ = 0;
 };
 
 }  // namespace holdfast::node

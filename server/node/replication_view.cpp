@@ -82,6 +82,8 @@ commands::ClusterView Replication::view(MonoUs now) const {
   if (replica.role() == core::Role::kPrimary || replica.primary().value == 0 ||
       connected_[replica.primary().value - 1])
     view.primary = replica.primary();
+  view.last_primary = last_primary_;
+  view.last_primary_silent_us = std::max<MonoUs>(now - last_primary_heard_, 0);
   for (const core::PeerView& peer : replica.peers()) {
     commands::MemberView& member = view.members[peer.id.value - 1];
     member.is_following = peer.is_following;

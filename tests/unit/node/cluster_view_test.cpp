@@ -8,9 +8,10 @@ namespace holdfast::node {
 
 namespace {
 
-// "name:value" of INFO replication.
-std::string fact(ClusterHarness& cluster, std::size_t i, const std::string& name) {
-  const std::string text = cluster.call(i, {"INFO", "replication"});
+// "name:value" of INFO.
+std::string fact(ClusterHarness& cluster, std::size_t i, const std::string& name,
+                 const std::string& section = "replication") {
+  const std::string text = cluster.call(i, {"INFO", section});
   const std::size_t at = text.find("\r\n" + name + ":");
   if (at == std::string::npos) return "no " + name;
   return text.substr(at + 2, text.find('\r', at + 2) - at - 2);
@@ -159,6 +160,47 @@ TEST_CASE("a member that has found no primary yet syncs with nobody", "[cluster]
   CHECK(fact(cluster, away, "master_link_status") == "master_link_status:down");
   CHECK(fact(cluster, away, "master_sync_in_progress") == "master_sync_in_progress:0");
   CHECK(says(cluster, away, {"ROLE"}, "$7\r\nconnect\r\n"));
+}
+
+TEST_CASE("a member that is cut off names the primary that it had, and counts the time without it",
+          "[cluster][view]") {
+  ClusterHarness cluster(3);
+  const std::size_t primary = cluster.primary().value();
+  const std::size_t away = (primary + 1) % 3;
+  cluster.advance_ms(100);
+  REQUIRE(fact(cluster, away, "master_link_status") == "master_link_status:up");
+  cluster.isolate(away);
+  cluster.advance_ms(7'000);
+  CHECK(fact(cluster, away, "master_host") == "master_host:127.0.0.1");
+  CHECK(fact(cluster, away, "master_port") == "master_port:" + std::to_string(7001 + primary));
+  CHECK(fact(cluster, away, "master_link_status") == "master_link_status:down");
+  CHECK(fact(cluster, away, "master_last_io_seconds_ago") == "master_last_io_seconds_ago:-1");
+  CHECK(fact(cluster, away, "master_link_down_since_seconds") ==
+        "master_link_down_since_seconds:7");
+  CHECK(fact(cluster, away, "master_sync_in_progress") == "master_sync_in_progress:0");
+  // Who asks where to go is not sent there.
+  CHECK(says(cluster, away, {"ROLE"}, "$5\r\nslave\r\n$0\r\n\r\n:0\r\n$7\r\nconnect\r\n"));
+  CHECK(says(cluster, away, {"HOLDFAST", "STATUS"}, "\"primary\":null"));
+
+  cluster.rejoin(away);
+  cluster.advance_ms(1'000);
+  CHECK(fact(cluster, away, "master_link_status") == "master_link_status:up");
+  CHECK(fact(cluster, away, "master_link_down_since_seconds") ==
+        "no master_link_down_since_seconds");
+}
+
+TEST_CASE("a primary that was cut off names none of those before it", "[cluster][view]") {
+  ClusterHarness cluster(3);
+  const std::size_t first = cluster.primary().value();
+  cluster.advance_ms(100);
+  cluster.kill(first);
+  const std::size_t second = cluster.primary().value();
+  cluster.isolate(second);
+  cluster.advance_ms(3'000);
+  CHECK(fact(cluster, second, "role") == "role:slave");
+  CHECK(fact(cluster, second, "master_host") == "master_host:");
+  CHECK(fact(cluster, second, "master_link_down_since_seconds") ==
+        "master_link_down_since_seconds:-1");
 }
 
 }  // namespace holdfast::node
