@@ -74,6 +74,8 @@ std::optional<SnapshotPart> SnapshotSender::read(const ReadSnapshotRequest& requ
   if (!bytes) return on_error(std::move(bytes.error().message));
   answer.bytes = std::move(*bytes);
   answer.is_last = stream.is_at_end();
+  answer.file_bytes = stream.file_bytes();
+  answer.file_bytes_read = answer.is_last ? answer.file_bytes : stream.file_bytes_read();
   return answer;
 }
 

@@ -77,6 +77,8 @@ class SnapshotStreamEncoder {
   UnixMs time() const { return reader_->header().time; }
   std::uint64_t offset() const { return offset_; }  // of the next byte
   bool is_at_end() const { return has_ended_ && pieces_.empty(); }
+  std::uint64_t file_bytes() const { return reader_->file_bytes(); }
+  std::uint64_t file_bytes_read() const { return reader_->offset(); }
 
   // The next bytes: `bytes_max`, or less at the end. In one block, to be handed over whole. After
   // an error (the file is damaged, or has_failed) it is of no use any more. REQUIRES: bytes_max >

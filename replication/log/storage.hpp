@@ -249,6 +249,8 @@ struct SnapshotPart {
   std::string error;  // not empty: it cannot be had
   std::uint64_t number = 0;
   bool is_unread = false;  // an error that says nothing of the snapshot: nobody looked
+  std::uint64_t file_bytes = 0;       // of the snapshot's file, for progress
+  std::uint64_t file_bytes_read = 0;  // so far
 };
 // A block of a peer's snapshot is stored, and all before it. (Not synced: a restart begins anew.)
 // Whole: the last one is, all of it is good and synced, and it can be installed.

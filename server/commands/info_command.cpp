@@ -157,9 +157,10 @@ void memory_section(Facts& facts) {
 void loading_facts(Facts& facts) {
   const PersistenceState& state = facts.server.persistence;
   const std::uint64_t total = std::max(state.loading_bytes, state.loading_bytes_done);
-  const UnixMs passed_ms = std::max<UnixMs>(facts.now.unix_ms - state.loading_since, 0);
+  const std::int64_t passed_ms =
+      std::max<MonoUs>(facts.now.mono_us - state.loading_since_us, 0) / 1000;
   const double done = ratio(state.loading_bytes_done, std::max<std::uint64_t>(total, 1));
-  facts.add("loading_start_time", state.loading_since / 1000);
+  facts.add("loading_start_time", (facts.now.unix_ms - passed_ms) / 1000);
   facts.add("loading_total_bytes", total);
   facts.add("loading_rdb_used_mem", 0);
   facts.add("loading_loaded_bytes", state.loading_bytes_done);

@@ -16,10 +16,11 @@ namespace holdfast::commands {
 struct PersistenceState {
   bool enabled = false;  // as the option says
 
-  // Reading what a former life left. Until it ends there is no data to answer with.
+  // Reading what a former life left, or reloading (node/reload.hpp). Until it ends there is no data
+  // to answer with.
   bool loading = false;
-  UnixMs loading_since = 0;
-  std::uint64_t loading_bytes = 0;       // of files, in all
+  MonoUs loading_since_us = 0;
+  std::uint64_t loading_bytes = 0;       // of files, in all; 0: not known yet
   std::uint64_t loading_bytes_done = 0;  // so far
   std::uint64_t loaded_keys = 0;
   std::uint64_t loaded_keys_expired = 0;  // due before they were loaded

@@ -34,7 +34,7 @@ Persistence::Persistence(commands::ServerState& state, Replication* replication)
   commands::PersistenceState& shown = state_.persistence;
   shown.enabled = state_.options.persistence.enabled;
   shown.loading = has_storage_;
-  shown.loading_since = state_.started.unix_ms;
+  shown.loading_since_us = state_.started.mono_us;
   state_.journal.set_recording(has_storage_);
 }
 

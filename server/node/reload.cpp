@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/check.hpp"
@@ -16,22 +17,29 @@ constexpr int kFailuresMax = 30;  // in a row
 }  // namespace
 
 Reload::Reload(keyspace::Keyspace& keyspace, LogIndex snapshot, Term snapshot_term, LogIndex until,
-               std::uint64_t number)
+               std::uint64_t number, std::uint64_t log_bytes)
     : keyspace_(keyspace),
       loader_(keyspace),
       snapshot_(snapshot),
       snapshot_term_(snapshot_term),
       until_(until),
       number_(number),
-      reading_{snapshot, snapshot_term} {
+      reading_{snapshot, snapshot_term},
+      log_bytes_(log_bytes) {
   if (keyspace_.snapshot_running()) keyspace_.abandon_snapshot();
   keyspace_.begin_anew(until);
   if (until.value == 0) is_done_ = true;
 }
 
-void Reload::extend(LogIndex until) {
+void Reload::extend(LogIndex until, std::uint64_t log_bytes) {
   HF_CHECK(!is_done_ && until >= until_);
   until_ = until;
+  log_bytes_ += log_bytes;
+}
+
+std::uint64_t Reload::bytes_to_load() const {
+  if (phase_ == Phase::kSnapshot && snapshot_bytes_ == 0) return 0;
+  return snapshot_bytes_ + std::max(log_bytes_, log_bytes_read_);
 }
 
 std::optional<log::Request> Reload::next_request(MonoUs now) {
@@ -65,7 +73,8 @@ void Reload::on(log::SnapshotPart part) {
   reading_ = got;
   snapshot_time_ = part.time;
   offset_ += part.bytes.size();
-  bytes_ += part.bytes.size();
+  snapshot_bytes_ = part.file_bytes;
+  snapshot_bytes_read_ = part.file_bytes_read;
   const bool is_last = part.is_last;
   if (auto added = decoder_.add(part.bytes); !added) {
     error_ = "the own snapshot cannot be read: " + added.error().message;
@@ -105,7 +114,7 @@ void Reload::on(log::EntriesRead read, MonoUs now) {
   for (log::Entry& entry : read.entries) {
     if (entry.index != next_ || entry.index > until_) continue;
     ++next_.value;
-    bytes_ += entry.payload.size();
+    log_bytes_read_ += entry.payload.size();
     loaded.entries.push_back(std::move(entry));
   }
   loader_.add(std::move(loaded));

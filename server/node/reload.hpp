@@ -28,15 +28,16 @@ class Reload {
   static constexpr std::uint64_t kNumbersFrom = std::uint64_t{1} << 63;
 
   // Empties the keyspace. `snapshot`: which one to begin with (0: the newest). `number` is this
-  // reload's own, from kNumbersFrom on.
+  // reload's own, from kNumbersFrom on. `log_bytes`: how much is behind the snapshot, as far as
+  // that is known.
   Reload(keyspace::Keyspace& keyspace, LogIndex snapshot, Term snapshot_term, LogIndex until,
-         std::uint64_t number);
+         std::uint64_t number, std::uint64_t log_bytes);
 
   std::uint64_t number() const { return number_; }
   LogIndex until() const { return until_; }
   // Further. REQUIRES: not done; up to there everything is committed and in the log, or about to
   // be.
-  void extend(LogIndex until);
+  void extend(LogIndex until, std::uint64_t log_bytes);
   std::optional<log::Request> next_request(MonoUs now);
   void on(log::SnapshotPart part);
   void on(log::EntriesRead read, MonoUs now);
@@ -45,7 +46,10 @@ class Reload {
   bool is_done() const { return is_done_; }
   // Not empty: it cannot go on, and why.
   const std::string& error() const { return error_; }
-  std::uint64_t bytes_loaded() const { return bytes_; }
+  // Of the snapshot's file and of the log's payload.
+  std::uint64_t bytes_loaded() const { return snapshot_bytes_read_ + log_bytes_read_; }
+  // About: what a deposed primary's log has beyond `until` is counted. 0: nothing is known yet.
+  std::uint64_t bytes_to_load() const;
   // Of the last entry in the snapshot; 0: there is none.
   UnixMs snapshot_time() const { return snapshot_time_; }
 
@@ -68,7 +72,10 @@ class Reload {
   std::uint64_t offset_ = 0;
   LogIndex next_;  // entry to be read
   int failures_ = 0;
-  std::uint64_t bytes_ = 0;
+  std::uint64_t snapshot_bytes_ = 0;
+  std::uint64_t snapshot_bytes_read_ = 0;
+  std::uint64_t log_bytes_;
+  std::uint64_t log_bytes_read_ = 0;
   bool is_done_ = false;
   std::string error_;
 };

@@ -234,10 +234,10 @@ void Replication::carry_out(core::MonoTime now) {
                                                      block.is_last, block.number});
   }
   do_writes();
-  do_became();
+  do_became(now);
   if (effects_.refused_from.value != 0 && applied_ >= effects_.refused_from && !is_reloading())
-    begin_reload({}, {}, {effects_.refused_from.value - 1});
-  do_install();
+    begin_reload({}, {}, {effects_.refused_from.value - 1}, now);
+  do_install(now);
   do_apply();
   if (effects_.committed.value != 0)
     state_.persistence.log_index_committed = effects_.committed.value;
@@ -307,21 +307,21 @@ void Replication::do_writes() {
   }
 }
 
-void Replication::do_became() {
+void Replication::do_became(core::MonoTime now) {
   for (const core::Became& became : effects_.became) {
     const bool is_primary = became.role == core::Role::kPrimary;
     if (was_primary_ && !is_primary) outcome_.lost_authority = true;
     was_primary_ = is_primary;
     if (became.void_from.value != 0 && applied_ >= became.void_from && !is_reloading())
-      begin_reload({}, {}, {became.void_from.value - 1});
+      begin_reload({}, {}, {became.void_from.value - 1}, now);
   }
 }
 
-void Replication::do_install() {
+void Replication::do_install(core::MonoTime now) {
   if (!effects_.install_snapshot) return;
   drop_held();
   begin_reload(effects_.install_snapshot->index, effects_.install_snapshot->term,
-               effects_.install_snapshot->index);
+               effects_.install_snapshot->index, now);
 }
 
 void Replication::do_apply() {
@@ -342,7 +342,7 @@ void Replication::hold(log::Entry entry) {
   if (held_bytes_ <= kHeldBytesMax || reload_->is_done()) return;
   applied_ = held_entries_.back().index;
   state_.journal.continue_from(applied_);
-  reload_->extend(applied_);
+  reload_->extend(applied_, held_bytes_);
   drop_held();
 }
 
@@ -375,16 +375,20 @@ void Replication::apply(log::Entry& entry) {
 
 // --- reloading
 
-void Replication::begin_reload(LogIndex snapshot, Term term, LogIndex until) {
+void Replication::begin_reload(LogIndex snapshot, Term term, LogIndex until, core::MonoTime now) {
   outcome_.data_is_void = true;
   outcome_.log.push_back({fmt::format("reloading until={}", until.value)});
   if (reload_ != nullptr) requests_.emplace_back(log::EndSnapshotReadRequest{reload_->number()});
   state_.persistence.loading = true;
-  state_.persistence.loading_bytes_done = 0;
+  state_.persistence.loading_since_us = now.us;
+  state_.persistence.loading_bytes = state_.persistence.loading_bytes_done = 0;
   applied_ = until;
   state_.journal.continue_from(until);
+  // The log of a member that has installed a snapshot begins behind it.
+  const std::uint64_t log_bytes =
+      snapshot.value == 0 ? state_.persistence.log_bytes_since_snapshot : 0;
   reload_ = std::make_unique<Reload>(state_.keyspace, snapshot, term, until,
-                                     Reload::kNumbersFrom + ++reloads_);
+                                     Reload::kNumbersFrom + ++reloads_, log_bytes);
 }
 
 void Replication::ask_for_reload(MonoUs now) {
@@ -394,6 +398,7 @@ void Replication::ask_for_reload(MonoUs now) {
 bool Replication::slice(std::size_t units, MonoUs now) {
   if (reload_ == nullptr) return false;
   bool more = reload_->slice(units);
+  state_.persistence.loading_bytes = reload_->bytes_to_load();
   state_.persistence.loading_bytes_done = reload_->bytes_loaded();
   if (!reload_->error().empty()) {
     outcome_.fatal = reload_->error();

@@ -139,13 +139,13 @@ class Replication : public commands::Cluster {
   void update_serving();
   void do_records();
   void do_writes();
-  void do_became();
-  void do_install();
+  void do_became(core::MonoTime now);
+  void do_install(core::MonoTime now);
   void do_apply();
   void hold(log::Entry entry);
   void drop_held();
   void apply(log::Entry& entry);
-  void begin_reload(LogIndex snapshot, Term term, LogIndex until);
+  void begin_reload(LogIndex snapshot, Term term, LogIndex until, core::MonoTime now);
   void end_reload();
   void ask_for_reload(MonoUs now);
 

@@ -17,6 +17,13 @@ std::string fact(ClusterHarness& cluster, std::size_t i, const std::string& name
   return text.substr(at + 2, text.find('\r', at + 2) - at - 2);
 }
 
+std::int64_t number(ClusterHarness& cluster, std::size_t i, const std::string& name,
+                    const std::string& section) {
+  const std::string text = fact(cluster, i, name, section);
+  REQUIRE(text.starts_with(name + ":"));
+  return std::stoll(text.substr(name.size() + 1));
+}
+
 bool says(ClusterHarness& cluster, std::size_t i, const std::vector<std::string>& words,
           std::string_view part) {
   return cluster.call(i, words).find(part) != std::string::npos;
@@ -201,6 +208,44 @@ TEST_CASE("a primary that was cut off names none of those before it", "[cluster]
   CHECK(fact(cluster, second, "master_host") == "master_host:");
   CHECK(fact(cluster, second, "master_link_down_since_seconds") ==
         "master_link_down_since_seconds:-1");
+}
+
+TEST_CASE("a deposed primary that loads again says how long that takes, not how long it runs",
+          "[cluster][view]") {
+  ClusterHarness cluster(3);
+  const std::size_t writer = cluster.primary().value();
+  for (int i = 0; i < 60; ++i)
+    REQUIRE(cluster.call(writer, {"SET", "k", std::string(1000, 'x')}) == kOk);
+  for (std::size_t i = 0; i < 3; ++i) cluster.kill(i);
+  for (std::size_t i = 0; i < 3; ++i) cluster.start(i);
+  const std::size_t first = cluster.primary().value();
+  REQUIRE(cluster.call(first, {"SET", "k", "v"}) == kOk);
+  REQUIRE(cluster.call(first, {"BGSAVE"}) == "+Background saving started\r\n");
+  cluster.advance_ms(20'000);
+  cluster.isolate(first);
+  cluster.execute(first, {"SET", "k", "void"});
+  cluster.settle();
+  cluster.pause(first);
+  REQUIRE(cluster.primary().has_value());
+  cluster.rejoin(first);
+  cluster.hold_background(first, true);
+  cluster.resume(first);
+  const std::int64_t begun = cluster.now.unix_ms / 1000;
+  cluster.advance_ms(3'000);
+  REQUIRE(number(cluster, first, "loading", "persistence") == 1);
+  cluster.node(first).background(cluster.now, 1);
+  const std::int64_t done = number(cluster, first, "loading_loaded_bytes", "persistence");
+  const std::int64_t total = number(cluster, first, "loading_total_bytes", "persistence");
+  CHECK(done > 0);
+  CHECK(total >= done);
+  CHECK(total < 10'000);
+  CHECK(number(cluster, first, "loading_eta_seconds", "persistence") <= 10);
+  const std::int64_t start = number(cluster, first, "loading_start_time", "persistence");
+  CHECK(start >= begun);
+  CHECK(start <= begun + 1);
+  cluster.hold_background(first, false);
+  cluster.advance_ms(100);
+  CHECK(number(cluster, first, "loading", "persistence") == 0);
 }
 
 }  // namespace holdfast::node
