@@ -238,7 +238,9 @@ void stats_section(Facts& facts) {
   facts.add("instantaneous_input_repl_kbps", "0.00");
   facts.add("instantaneous_output_repl_kbps", "0.00");
   facts.add("rejected_connections", network.connections_rejected - before.connections_rejected);
-  facts.zeros({"sync_full", "sync_partial_ok", "sync_partial_err"});
+  facts.add("sync_full", statistics.full_syncs);
+  facts.add("sync_partial_ok", statistics.partial_syncs);
+  facts.add("sync_partial_err", statistics.partial_syncs_refused);
   facts.add("expired_keys", statistics.expired_keys);
   facts.add("expired_stale_perc", "0.00");
   facts.zeros({"expired_time_cap_reached_count", "expire_cycle_cpu_milliseconds"});

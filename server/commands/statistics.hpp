@@ -36,6 +36,9 @@ struct Statistics {
   std::uint64_t expired_keys = 0;
   std::uint64_t evicted_keys = 0;
   std::uint64_t error_replies = 0;
+  std::uint64_t full_syncs = 0;  // node/sync_counter.hpp
+  std::uint64_t partial_syncs = 0;
+  std::uint64_t partial_syncs_refused = 0;
   std::uint64_t operations_per_second = 0;
   double input_kb_per_second = 0;
   double output_kb_per_second = 0;

@@ -49,6 +49,7 @@ std::string cluster_identity(const config::ClusterOptions& cluster) {
 Replication::Replication(commands::ServerState& state, const core::Tuning& tuning)
     : state_(state),
       tuning_(tuning),
+      sync_counter_(state.statistics, state.options.cluster.nodes.list.size()),
       connected_(state.options.cluster.nodes.list.size()),
       heard_(state.options.cluster.nodes.list.size(), state.started.mono_us) {
   state_.takes_entries = false;
@@ -94,10 +95,13 @@ void Replication::step(core::Happening what, core::MonoTime now) {
   if (const auto* connected = std::get_if<core::PeerConnected>(&what)) {
     connected_[connected->peer.value - 1] = true;
     heard_[connected->peer.value - 1] = now.us;
+    sync_counter_.on_link(connected->peer);
   } else if (const auto* lost = std::get_if<core::PeerLost>(&what)) {
     connected_[lost->peer.value - 1] = false;
   } else if (const auto* received = std::get_if<core::Received>(&what)) {
     heard_[received->from.value - 1] = now.us;
+    if (is_primary() && received->message.term == replica_->term())
+      sync_counter_.on_reply(received->from, received->message.body);
   }
   if (!replica_) return;  // still loading; links are told when it begins
   submit(now);
@@ -203,6 +207,7 @@ void Replication::on_snapshot_part(log::SnapshotPart part, core::MonoTime now) {
     outcome_.log.push_back({fmt::format("member {} needs a snapshot: {}", peer.value, part.error)});
     return step(core::SnapshotUnavailable{peer, part.number}, now);
   }
+  if (is_primary() && part.offset == 0) sync_counter_.on_snapshot(peer);
   step(core::SnapshotRead{peer,
                           part.number,
                           {part.index, part.term},
@@ -311,6 +316,10 @@ void Replication::do_became(core::MonoTime now) {
   for (const core::Became& became : effects_.became) {
     const bool is_primary = became.role == core::Role::kPrimary;
     if (was_primary_ && !is_primary) outcome_.lost_authority = true;
+    if (!was_primary_ && is_primary) {
+      for (std::size_t i = 0; i < connected_.size(); ++i)
+        if (connected_[i]) sync_counter_.on_link({i + 1});
+    }
     was_primary_ = is_primary;
     if (became.void_from.value != 0 && applied_ >= became.void_from && !is_reloading())
       begin_reload({}, {}, {became.void_from.value - 1}, now);

@@ -30,6 +30,7 @@
 #include "server/commands/server_state.hpp"
 #include "server/node/commit_watch.hpp"
 #include "server/node/reload.hpp"
+#include "server/node/sync_counter.hpp"
 
 namespace holdfast::node {
 
@@ -168,6 +169,7 @@ class Replication : public commands::Cluster {
   std::uint64_t apply_read_ = 0;  // the number of the last read of what is to be applied
   int apply_read_failures_ = 0;
   CommitWatch commit_watch_;
+  SyncCounter sync_counter_;
 
   bool has_caught_up_ = false;
   bool was_primary_ = false;

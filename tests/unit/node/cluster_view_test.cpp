@@ -248,4 +248,54 @@ TEST_CASE("a deposed primary that loads again says how long that takes, not how 
   CHECK(number(cluster, first, "loading", "persistence") == 0);
 }
 
+TEST_CASE("a primary counts who took its snapshot and who went on from its log",
+          "[cluster][view]") {
+  Wiped test;
+  ClusterHarness& cluster = test.cluster;
+  const std::size_t primary = cluster.primary().value();
+  cluster.advance_ms(1'000);
+  CHECK(number(cluster, primary, "sync_full", "stats") == 1);
+  CHECK(number(cluster, primary, "sync_partial_ok", "stats") == 1);
+  CHECK(number(cluster, primary, "sync_partial_err", "stats") == 0);  // it had nothing
+
+  REQUIRE(cluster.call(primary, {"CONFIG", "RESETSTAT"}) == kOk);
+  cluster.cut(primary, test.wiped);
+  cluster.advance_ms(20);
+  cluster.mend(primary, test.wiped);
+  cluster.advance_ms(100);
+  REQUIRE(cluster.primary() == primary);
+  CHECK(number(cluster, primary, "sync_full", "stats") == 0);
+  CHECK(number(cluster, primary, "sync_partial_ok", "stats") == 1);
+  CHECK(number(cluster, test.wiped, "sync_partial_ok", "stats") == 0);
+}
+
+TEST_CASE("a member that comes back behind what the log holds is a partial synchronisation refused",
+          "[cluster][view]") {
+  ClusterHarness cluster(3, Wiped::options());
+  std::size_t primary = cluster.primary().value();
+  const std::size_t away = (primary + 1) % 3;
+  REQUIRE(cluster.call(primary, {"SET", "k", "v"}) == kOk);
+  cluster.advance_ms(100);
+  cluster.kill(away);
+  for (int i = 0; i < 2; ++i) {
+    for (int key = 0; key < 20; ++key)
+      REQUIRE(cluster.call(primary, {"SET", "k", std::string(1000, 'x')}) == kOk);
+    REQUIRE(cluster.call(primary, {"BGSAVE"}) == "+Background saving started\r\n");
+    cluster.advance_ms(100);
+  }
+  cluster.kill(primary);  // so that memory does not reach back either
+  cluster.start(primary);
+  cluster.advance_ms(2'000);
+  primary = cluster.primary().value();
+  REQUIRE(cluster.call(primary, {"CONFIG", "RESETSTAT"}) == kOk);
+  const bool is_restarted = primary == (away + 2) % 3;
+  cluster.start(away);
+  cluster.advance_ms(1'000);
+  REQUIRE(cluster.primary() == primary);
+  CAPTURE(is_restarted);
+  CHECK(number(cluster, primary, "sync_full", "stats") == 1);
+  CHECK(number(cluster, primary, "sync_partial_err", "stats") == 1);
+  CHECK(number(cluster, primary, "sync_partial_ok", "stats") == 0);
+}
+
 }  // namespace holdfast::node
