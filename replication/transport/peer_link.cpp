@@ -100,13 +100,14 @@ std::string endpoint_text(const asio::ip::tcp::endpoint& endpoint) {
 }
 
 PeerLink::PeerLink(asio::ip::tcp::socket socket, Handshake handshake, LinkLimits limits,
-                   Holder& holder)
+                   Holder& holder, LinkTraffic& traffic)
     : socket_(as_new(std::move(socket))),
       writability_(socket_.get_executor()),
       deadline_(socket_.get_executor()),
       handshake_(std::move(handshake)),
       limits_(limits),
-      holder_(&holder) {
+      holder_(&holder),
+      traffic_(traffic) {
   std::error_code gone;
   const auto endpoint = socket_.remote_endpoint(gone);
   remote_ = gone ? "unknown" : endpoint_text(endpoint);
@@ -151,6 +152,7 @@ bool PeerLink::drain() {
     }
     const core::MonoTime now = boot_time();
     if (are_frames) {
+      traffic_.input_bytes += received;
       reader_.commit(received);
       deliver(now);
     } else {
@@ -188,6 +190,7 @@ void PeerLink::take_handshake(std::string_view bytes, core::MonoTime now) {
     const auto [room, room_bytes] = reader_.read_room();
     const std::size_t count = std::min(room_bytes, bytes.size());
     std::memcpy(room, bytes.data(), count);
+    traffic_.input_bytes += count;
     reader_.commit(count);
     bytes.remove_prefix(count);
     deliver(now);
@@ -253,6 +256,7 @@ std::optional<std::string> PeerLink::write_queue() {
     const std::size_t sent = socket_.send(parts, 0, error);
     if (error == asio::error::interrupted) continue;
     if (error && error != asio::error::would_block) return failure_text(error);
+    traffic_.output_bytes += sent;
     drop_sent(sent);
     if (sent < parts.byte_count || sent >= bytes_left) return wait_writable();
     bytes_left -= sent;

@@ -32,6 +32,12 @@ struct LinkLimits {
   std::chrono::milliseconds handshake_max{2000};
 };
 
+// Of frames, over all links of a network. What is said aside is left out.
+struct LinkTraffic {
+  std::uint64_t input_bytes = 0;
+  std::uint64_t output_bytes = 0;
+};
+
 class PeerLink : public std::enable_shared_from_this<PeerLink> {
  public:
   // Called from handlers of the io_context and from `drain`, never from within another function of
@@ -46,8 +52,9 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
     virtual void on_failed(PeerLink& link, const std::string& reason) = 0;
   };
 
-  // `holder` outlives the link, or closes it first.
-  PeerLink(asio::ip::tcp::socket socket, Handshake handshake, LinkLimits limits, Holder& holder);
+  // `holder` and `traffic` outlive the link, or the holder closes it first.
+  PeerLink(asio::ip::tcp::socket socket, Handshake handshake, LinkLimits limits, Holder& holder,
+           LinkTraffic& traffic);
 
   void start();
   // REQUIRES: authenticated. Without effect on a link that failed.
@@ -89,6 +96,7 @@ class PeerLink : public std::enable_shared_from_this<PeerLink> {
   Handshake handshake_;
   LinkLimits limits_;
   Holder* holder_;  // null: closed, or it has heard of the failure
+  LinkTraffic& traffic_;
   std::string remote_;
   wire::FrameReader reader_;
   // One arena a link: a message that waits keeps no memory of others' messages.

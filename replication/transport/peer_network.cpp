@@ -181,7 +181,7 @@ void PeerNetwork::on_dialled(NodeId id, asio::ip::tcp::socket socket) {
 void PeerNetwork::begin_handshake(asio::ip::tcp::socket socket, Handshake handshake, NodeId dialled,
                                   const asio::ip::address& source) {
   auto link = std::make_shared<PeerLink>(std::move(socket), std::move(handshake), options_.limits,
-                                         static_cast<PeerLink::Holder&>(*this));
+                                         static_cast<PeerLink::Holder&>(*this), traffic_);
   candidates_.push_back({link, dialled, source});
   link->start();
 }

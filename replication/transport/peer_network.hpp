@@ -102,6 +102,7 @@ class PeerNetwork : private PeerLink::Holder, private PeerDialler::Holder {
 
   // All members but this one.
   std::vector<PeerState> peers() const;
+  const LinkTraffic& traffic() const { return traffic_; }
 
  private:
   struct Peer {
@@ -142,6 +143,7 @@ class PeerNetwork : private PeerLink::Holder, private PeerDialler::Holder {
   PeerNetworkOptions options_;
   PeerObserver& observer_;
   Log log_;
+  LinkTraffic traffic_;
   std::shared_ptr<PeerListener> listener_;
   std::vector<Peer> peers_;          // of member 1, 2, ...; this one's has nothing
   std::mutex links_;                 // guards Peer::link against say_aside

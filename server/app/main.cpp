@@ -181,6 +181,7 @@ int serve(config::LoadOutcome loaded) {
           spdlog::log(log_level(level), "{}", text);
         },
         [&] { return log_port != nullptr && log_port->writes_now(); });
+    host.show(peers->traffic());
   }
   net::Server server(
       io, node, figures,

@@ -26,6 +26,7 @@ class Peers : public node::PeerPort, private transport::PeerObserver {
   // Listens and begins to dial. The error names host and port.
   Result<void> start();
   void stop() { network_.stop(); }
+  const transport::LinkTraffic& traffic() const { return network_.traffic(); }
 
   void send(std::vector<core::Send> messages) override;
   void drain() override;

@@ -69,8 +69,16 @@ commands::HostFigures ProcessHost::figures() {
   }
   figures.system_memory_bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
                                 static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  figures.network = net_;
+  figures.network = network();
   return figures;
+}
+
+commands::NetworkCounters ProcessHost::network() {
+  commands::NetworkCounters counters = net_;
+  if (traffic_ == nullptr) return counters;
+  counters.peer_input_bytes = traffic_->input_bytes;
+  counters.peer_output_bytes = traffic_->output_bytes;
+  return counters;
 }
 
 MonoUs ProcessHost::stopwatch_us() {

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "replication/transport/peer_link.hpp"
 #include "server/commands/host.hpp"
 #include "server/net/server.hpp"
 
@@ -17,9 +18,11 @@ class ProcessHost : public commands::Host {
  public:
   // `reserved`: descriptors that are not for clients.
   ProcessHost(std::string config_path, const net::NetFigures& net, std::int64_t reserved);
+  // `traffic` is looked at from now on, whenever figures are asked for.
+  void show(const transport::LinkTraffic& traffic) { traffic_ = &traffic; }
 
   commands::HostFigures figures() override;
-  commands::NetworkCounters network() override { return net_; }
+  commands::NetworkCounters network() override;
   MonoUs stopwatch_us() override;
   Result<void> rewrite_config(const config::Options& options) override;
   std::int64_t make_room_for_clients(std::int64_t wanted) override;
@@ -28,6 +31,7 @@ class ProcessHost : public commands::Host {
   std::string config_path_;
   const net::NetFigures& net_;
   std::int64_t reserved_;
+  const transport::LinkTraffic* traffic_ = nullptr;
 };
 
 }  // namespace holdfast::app

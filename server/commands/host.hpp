@@ -17,7 +17,7 @@
 
 namespace holdfast::commands {
 
-// Of all connections, since the start.
+// Of all connections of clients, since the start.
 struct NetworkCounters {
   std::uint64_t input_bytes = 0;
   std::uint64_t output_bytes = 0;
@@ -25,6 +25,13 @@ struct NetworkCounters {
   std::uint64_t writes = 0;  // to sockets that took something
   std::uint64_t connections_received = 0;
   std::uint64_t connections_rejected = 0;
+  // Of the links to other members.
+  std::uint64_t peer_input_bytes = 0;
+  std::uint64_t peer_output_bytes = 0;
+
+  // As Redis counts: replication is in the totals.
+  std::uint64_t all_input_bytes() const { return input_bytes + peer_input_bytes; }
+  std::uint64_t all_output_bytes() const { return output_bytes + peer_output_bytes; }
 };
 
 struct HostFigures {

@@ -230,13 +230,16 @@ void stats_section(Facts& facts) {
             network.connections_received - before.connections_received);
   facts.add("total_commands_processed", statistics.commands_processed);
   facts.add("instantaneous_ops_per_sec", statistics.operations_per_second);
-  facts.add("total_net_input_bytes", network.input_bytes - before.input_bytes);
-  facts.add("total_net_output_bytes", network.output_bytes - before.output_bytes);
-  facts.zeros({"total_net_repl_input_bytes", "total_net_repl_output_bytes"});
+  facts.add("total_net_input_bytes", network.all_input_bytes() - before.all_input_bytes());
+  facts.add("total_net_output_bytes", network.all_output_bytes() - before.all_output_bytes());
+  facts.add("total_net_repl_input_bytes", network.peer_input_bytes - before.peer_input_bytes);
+  facts.add("total_net_repl_output_bytes", network.peer_output_bytes - before.peer_output_bytes);
   facts.add("instantaneous_input_kbps", fmt::format("{:.2f}", statistics.input_kb_per_second));
   facts.add("instantaneous_output_kbps", fmt::format("{:.2f}", statistics.output_kb_per_second));
-  facts.add("instantaneous_input_repl_kbps", "0.00");
-  facts.add("instantaneous_output_repl_kbps", "0.00");
+  facts.add("instantaneous_input_repl_kbps",
+            fmt::format("{:.2f}", statistics.peer_input_kb_per_second));
+  facts.add("instantaneous_output_repl_kbps",
+            fmt::format("{:.2f}", statistics.peer_output_kb_per_second));
   facts.add("rejected_connections", network.connections_rejected - before.connections_rejected);
   facts.add("sync_full", statistics.full_syncs);
   facts.add("sync_partial_ok", statistics.partial_syncs);

@@ -42,6 +42,8 @@ struct Statistics {
   std::uint64_t operations_per_second = 0;
   double input_kb_per_second = 0;
   double output_kb_per_second = 0;
+  double peer_input_kb_per_second = 0;  // of the links to other members
+  double peer_output_kb_per_second = 0;
   std::uint64_t used_bytes_peak = 0;              // of the values that were looked at
   std::vector<CommandStatistics> by_command;      // by CommandSpec::number
   std::map<std::string, std::uint64_t> by_error;  // prefix ("ERR", "WRONGTYPE") -> count

@@ -32,7 +32,6 @@ constexpr std::size_t kSegmentsPerCompaction = 4;
 // A command waits for at most so many evictions, about a millisecond; then it goes on, as Redis
 // does when its time for evicting is used up, and the background evicts further.
 constexpr std::size_t kEvictedPerCommand = 1024;
-constexpr MonoUs kRateIntervalUs = 1'000'000;
 constexpr std::string_view kOutOfMemoryError =
     "OOM command not allowed when used memory > 'maxmemory'.";
 
@@ -453,29 +452,6 @@ void Node::carry_out(Persistence::Outcome outcome) {
     });
   }
   if (outcome.snapshot_ended) answer_saves();
-}
-
-void Node::update_rates(const TimePoint& now) {
-  const MonoUs passed = now.mono_us - rate_sampled_us_;
-  if (passed < kRateIntervalUs) return;
-  auto& statistics = state_.statistics;
-  const commands::NetworkCounters network = state_.host.network();
-  if (rate_sampled_us_ != 0 && statistics.commands_processed >= rate_sampled_commands_) {
-    const double seconds = static_cast<double>(passed) / 1e6;
-    const auto each_second = [&](std::uint64_t now_counted, std::uint64_t before) {
-      return static_cast<double>(now_counted - before) / seconds;
-    };
-    statistics.operations_per_second = static_cast<std::uint64_t>(
-        each_second(statistics.commands_processed, rate_sampled_commands_));
-    statistics.input_kb_per_second =
-        each_second(network.input_bytes, rate_sampled_network_.input_bytes) / 1024;
-    statistics.output_kb_per_second =
-        each_second(network.output_bytes, rate_sampled_network_.output_bytes) / 1024;
-  }
-  rate_sampled_us_ = now.mono_us;
-  rate_sampled_commands_ = statistics.commands_processed;
-  rate_sampled_network_ = network;
-  statistics.note_used(state_.keyspace.used_bytes());
 }
 
 bool Node::has_effects() const {

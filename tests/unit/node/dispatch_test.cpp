@@ -162,6 +162,27 @@ TEST_CASE("INFO shows the traffic of the last second", "[node]") {
   CHECK(shown.find("instantaneous_output_kbps:0.50\r\n") != std::string::npos);
 }
 
+TEST_CASE("INFO counts what goes between members on its own, and in the totals", "[node]") {
+  Harness harness;
+  harness.host.counters.peer_input_bytes = 100;
+  harness.call({"CONFIG", "RESETSTAT"});
+  harness.node.background(harness.now, 1, false);
+  harness.host.counters.input_bytes += 1024;
+  harness.host.counters.peer_input_bytes += 4096;
+  harness.host.counters.peer_output_bytes += 1024;
+  harness.now.mono_us += 2'000'000;
+  harness.node.background(harness.now, 1, false);
+  const std::string shown = harness.call({"INFO", "stats"});
+  for (const char* line :
+       {"total_net_input_bytes:5120", "total_net_output_bytes:1024",
+        "total_net_repl_input_bytes:4096", "total_net_repl_output_bytes:1024",
+        "instantaneous_input_kbps:2.50", "instantaneous_output_kbps:0.50",
+        "instantaneous_input_repl_kbps:2.00", "instantaneous_output_repl_kbps:0.50"}) {
+    CAPTURE(line);
+    CHECK(shown.find(std::string("\r\n") + line + "\r\n") != std::string::npos);
+  }
+}
+
 TEST_CASE("CLIENT LIST within EXEC shows the transaction", "[node]") {
   Harness harness;
   harness.call({"MULTI"});

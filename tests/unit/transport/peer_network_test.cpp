@@ -174,4 +174,21 @@ TEST_CASE("after stop nothing is heard any more", "[peer_network]") {
   CHECK_FALSE(cluster.two.says(NodeId{1}, 1));
 }
 
+TEST_CASE("what goes over the links is counted, also of those that have ended", "[peer_network]") {
+  Linked test;
+  const std::uint64_t before = test.two.network().traffic().input_bytes;
+  REQUIRE(test.one.network().send(NodeId{2}, bulk(100'000)));
+  test.one.network().flush();
+  test.two.keep_messages = false;
+  REQUIRE(run_until(test.io, [&] { return test.two.received == 1; }));
+  const std::uint64_t sent = test.one.network().traffic().output_bytes;
+  CHECK(sent > 100'000);
+  CHECK(sent < 101'000);
+  CHECK(test.two.network().traffic().input_bytes - before == sent);
+  CHECK(test.two.network().traffic().output_bytes == 0);
+  test.one.stop();
+  REQUIRE(run_until(test.io, [&] { return test.two.events.back() == "lost 1"; }));
+  CHECK(test.two.network().traffic().input_bytes - before == sent);
+}
+
 }  // namespace holdfast::transport::test
