@@ -77,6 +77,9 @@ def test_without_a_majority_nobody_serves(settled):
     primary.kill()
     other.kill()
     wait_until(lambda: replica.info()["master_link_status"] == "down", 30, what="the loss noticed")
+    info = client(replica).info("replication")
+    assert (info["master_host"], info["master_port"]) == (primary.host, primary.port)
+    wait_until(lambda: int(replica.info()["master_link_down_since_seconds"]) >= 1, 10, what="the time counted")
     assert replica.info()["role"] == "slave" and replica.call("ROLE")[3] in (b"connect", b"connecting")
     assert not replica.status()["serving"] and replica.status()["primary"] is None
     assert replica.call("GET", "k") == MASTERDOWN and replica.call("SET", "k", "w") == READONLY
@@ -107,6 +110,9 @@ def test_role_and_info_replication_as_redis_says_them(settled):
     info = client(primary).info("replication")
     assert info["role"] == "master" and info["connected_slaves"] == 2 and info["master_repl_offset"] >= 0
     assert len(info["master_replid"]) == 40
+    stats = client(primary).info("stats")
+    assert stats["sync_full"] + stats["sync_partial_ok"] >= 2
+    assert stats["total_net_repl_input_bytes"] > 0 and stats["total_net_repl_output_bytes"] > 0
     shown = [info["slave0"], info["slave1"]]
     assert sorted((one["ip"], one["port"]) for one in shown) == sorted((node.host, node.port) for node in replicas)
     assert all(one["state"] == "online" and one["lag"] >= 0 and one["offset"] >= 0 for one in shown)
