@@ -248,7 +248,7 @@ struct SnapshotPart {
   bool is_last = false;
   std::string error;  // not empty: it cannot be had
   std::uint64_t number = 0;
-  bool is_unread = false;  // an error that says nothing of the snapshot: nobody looked
+  bool is_unread = false;             // an error that says nothing of the snapshot: nobody looked
   std::uint64_t file_bytes = 0;       // of the snapshot's file, for progress
   std::uint64_t file_bytes_read = 0;  // so far
 };
