@@ -12,15 +12,18 @@
 namespace holdfast::core {
 
 // The entry is appended with its last fragment, never before. What has come outlives the term: a
-// slow link may take longer for it than a primary lasts, and index and term name the entry.
+// slow link may take longer for it than a primary lasts. In a generation index and term name an
+// entry.
 struct EntryAssembly {
+  std::uint64_t generation = 0;
   wire::Entry head;
   std::uint64_t total_bytes = 0;
   Chunked bytes;
+  bool is_asked_for = false;  // this term's primary has sent some of it: what it holds may be told
 
-  bool is_for(const wire::AppendFragment& fragment) const {
-    return head.index == fragment.entry.index && head.term == fragment.entry.term &&
-           total_bytes == fragment.total_bytes;
+  bool is_for(const wire::AppendFragment& fragment, std::uint64_t of_generation) const {
+    return generation == of_generation && head.index == fragment.entry.index &&
+           head.term == fragment.entry.term && total_bytes == fragment.total_bytes;
   }
 };
 

@@ -384,6 +384,7 @@ void Replica::become_replica(NodeId primary) {
   primary_commit_ = primary_last_ = {};
   acknowledgement_due_ = false;
   acknowledged_ = {};
+  if (assembly_) assembly_->is_asked_for = false;
   drop_incoming();
   install_reply_due_ = false;
   if (primary.value != 0) {

@@ -131,11 +131,13 @@ void Replica::on_fragment(NodeId from, const wire::AppendFragment& fragment) {
   }
   // One that comes late, or before what it follows, is not begun with.
   if (head.index.value != verified_.value + 1) return acknowledge(from);
-  if (!assembly_ || !assembly_->is_for(fragment)) {
+  if (!assembly_ || !assembly_->is_for(fragment, generation_)) {
     assembly_.emplace();
+    assembly_->generation = generation_;
     assembly_->head = head;
     assembly_->total_bytes = fragment.total_bytes;
   }
+  assembly_->is_asked_for = true;
   const std::uint64_t here = assembly_->bytes.size();
   if (fragment.offset == here && fragment.bytes.size() <= fragment.total_bytes - here) {
     for (std::size_t i = 0; i < fragment.bytes.piece_count(); ++i)
@@ -167,7 +169,7 @@ void Replica::acknowledge(NodeId to) {
   reply.received = verified_;
   reply.persisted = persisted_and_agreed();
   reply.claim = claim_;
-  if (assembly_ && assembly_->head.index.value == verified_.value + 1)
+  if (assembly_ && assembly_->is_asked_for && assembly_->head.index.value == verified_.value + 1)
     reply.fragment_bytes = assembly_->bytes.size();
   acknowledged_ = reply.persisted;
   acknowledgement_due_ = acknowledged_ < verified_;

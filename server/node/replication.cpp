@@ -12,8 +12,8 @@ namespace holdfast::node {
 
 namespace {
 
-// Of what is committed while reloading; what is more is read from the log.
 constexpr int kApplyReadFailuresMax = 30;  // in a row
+// Of what is committed while reloading; what is more is read from the log.
 constexpr std::size_t kHeldBytesMax = std::size_t{16} << 20;
 
 }  // namespace
