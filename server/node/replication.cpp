@@ -123,8 +123,9 @@ void Replication::note_primary() {
 }
 
 void Replication::watch_commit(core::MonoTime now) {
-  // With acks async nobody waits.
-  const bool is_watched = is_primary() && state_.options.cluster.acks == config::Acks::kQuorum;
+  // With acks async nobody waits, unless memory fills.
+  const bool is_watched =
+      is_primary() && (state_.options.cluster.acks == config::Acks::kQuorum || is_pressed());
   if (!commit_watch_.look(is_watched, applied_, commit_index(), now.us)) return;
   if (!is_stalled()) {
     outcome_.log.push_back({fmt::format("writes are taken again commit={}", commit_index().value)});

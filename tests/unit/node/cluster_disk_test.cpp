@@ -61,6 +61,29 @@ TEST_CASE("writes wait, and fill no memory, while no majority keeps up", "[clust
   CHECK(cluster.node(primary).run_one(writer, cluster.now) == Step::kRan);
 }
 
+TEST_CASE("with acks async writes are refused in the end when no majority persists any",
+          "[cluster][disk]") {
+  config::Options options;
+  options.cluster.acks = config::Acks::kAsync;
+  ClusterHarness cluster(3, options);
+  const std::size_t primary = cluster.primary().value();
+  cluster.hang_disk((primary + 1) % 3, true);
+  cluster.kill((primary + 2) % 3);
+  const std::string value(12'000, 'x');
+  client::Client& writer = cluster.client(primary);
+  for (int written = 0; !writer.held && written < 20'000; ++written) {
+    cluster.execute(primary, writer, {"SET", "key:" + std::to_string(written % 100), value});
+    cluster.settle();
+  }
+  REQUIRE(writer.held);
+  cluster.advance_ms(5'200);
+  REQUIRE(cluster.role(primary) == "master");
+  CHECK_FALSE(cluster.node(primary).holds(cluster.now));
+  client::Client& other = cluster.connect(primary);
+  cluster.execute(primary, other, {"SET", "k", "v"});
+  CHECK(cluster.output(primary, other).substr(0, 11) == "-NOREPLICAS");
+}
+
 TEST_CASE("READONLY is answered about keys whose last entries are void", "[cluster][disk]") {
   ClusterHarness cluster(3);
   const std::size_t first = cluster.primary().value();
