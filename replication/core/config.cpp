@@ -46,6 +46,9 @@ std::optional<std::string> check_config(const Config& config) {
     return "failover: unilateral is for clusters of two members";
   if (config.message_bytes == 0 || config.message_bytes > (std::size_t{1} << 20))
     return "a message carries at least one byte and at most one megabyte of entries";
+  if (config.fragment_bytes == 0 || config.fragment_bytes > config.message_bytes ||
+      config.fragments_ahead == 0)
+    return "fragments: of 1 byte to message_bytes, 1 ahead at least";
   if (config.message_bytes > config.window_bytes / 4)
     return "one message must not fill more than a quarter of a peer's window";
   if (config.window_messages < 2) return "a window has room for two messages at least";

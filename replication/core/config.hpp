@@ -31,8 +31,10 @@ struct Tuning {
   // Sent to a peer and not yet acknowledged.
   std::size_t window_bytes = std::size_t{4} << 20;
   std::size_t window_messages = 256;
-  // Of entries in one message; an entry with a larger payload goes in fragments of this size.
-  std::size_t message_bytes = std::size_t{256} << 10;
+  // Of entries in one message; an entry with a larger payload goes in fragments.
+  std::size_t message_bytes = std::size_t{1} << 20;
+  std::size_t fragment_bytes = std::size_t{256} << 10;
+  std::size_t fragments_ahead = 4;  // of their acknowledgements
   std::uint64_t entry_bytes_max = std::uint64_t{1} << 32;
 };
 

@@ -1,5 +1,5 @@
-// What a replica puts together from parts: one large entry from its fragments, and a snapshot. Both
-// belong to the term of the primary that sends them and are void when it changes.
+// What a replica puts together from parts: one large entry from its fragments, and a snapshot,
+// which belongs to the term of the primary that sends it and is void when that changes.
 #pragma once
 
 #include <cstdint>

@@ -297,9 +297,9 @@ bool Replica::feed_fragment(PeerProgress& peer, const log::Entry& entry) {
   peer.fragment_total = total;
   if (!peer.fragment_entry || peer.fragment_entry->index != entry.index)
     peer.fragment_entry = entry;
-  while (!peer.fragments_wait(config_.window_bytes / 2)) {
+  while (!peer.fragments_wait(config_.fragments_ahead * config_.fragment_bytes)) {
     const std::size_t part =
-        std::min<std::uint64_t>(config_.message_bytes, total - peer.fragment_sent);
+        std::min<std::uint64_t>(config_.fragment_bytes, total - peer.fragment_sent);
     send(peer.id, wire::AppendFragment{previous, *log_.term_at(previous), commit_, head_of(entry),
                                        total, peer.fragment_sent,
                                        part_of(entry.payload, peer.fragment_sent, part)});

@@ -69,7 +69,7 @@ bool RetireRing::free_slice(LogIndex committed, std::size_t units) {
     }
   }
   return !chunks_.empty() || !hashes_.empty() || !tables_.empty() ||
-         (!ring_.empty() && ring_.front().index <= committed);
+         (!ring_.empty() && (released_count_ > 0 || ring_.front().index <= committed));
 }
 
 }  // namespace holdfast::keyspace

@@ -158,7 +158,9 @@ void Server::end_turn() {
   if (peers_ != nullptr) arm_tick();
   if (farewell_deadline_ != 0) {
     const std::int64_t left_ms = (farewell_deadline_ - now.mono_us) / 1000;  // for whoever is next
-    if (node_.has_handed_over() || left_ms <= 0 || !node_.begin_farewell(now, left_ms)) stop_now();
+    if (node_.has_handed_over() || left_ms <= 0 ||
+        !node_.begin_farewell(now, std::min(left_ms, kFarewellMs / 2)))
+      stop_now();
   }
   more_work_ |= !to_run_.empty() || !to_flush_.empty();
   if (stopping_ && to_flush_.empty()) {
@@ -333,7 +335,7 @@ void Server::stop(int exit_status) {
   if (stopping_ || farewell_deadline_ != 0) return;
   exit_status_ = exit_status;
   const TimePoint now = sample_clocks();
-  if (exit_status == 0 && node_.begin_farewell(now, kFarewellMs)) {
+  if (exit_status == 0 && node_.begin_farewell(now, kFarewellMs / 2)) {
     farewell_deadline_ = now.mono_us + kFarewellMs * 1000;
     more_work_ = true;
     return;

@@ -56,7 +56,7 @@ bool Node::refused_for_role(Client& client, const CommandSpec& spec) {
     return false;
   const bool writes = any_of(client, spec, writes_data);
   if (!writes && !any_of(client, spec, touches_data)) return false;
-  if (state_.persistence.loading || replication_->lacks_data()) {
+  if (replication_->lacks_data() || (state_.persistence.loading && !writes)) {
     refuse(client, &spec, kLoadingError);
     return true;
   }

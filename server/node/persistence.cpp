@@ -23,6 +23,12 @@ constexpr std::size_t kTailBytesMax = std::size_t{8} << 20;
 // A log in memory may grow by half of what the data takes, and by so much whatever that is.
 constexpr std::uint64_t kMemoryLogBytesMin = std::uint64_t{32} << 20;
 
+std::uint64_t bytes_of(const log::AppendRequest& append) {
+  std::uint64_t bytes = 0;
+  for (const log::Entry& entry : append.entries) bytes += entry.payload.size();
+  return bytes;
+}
+
 }  // namespace
 
 Persistence::Persistence(commands::ServerState& state, Replication* replication)
@@ -72,7 +78,7 @@ std::vector<log::Request> Persistence::take_requests(const TimePoint& now) {
   }
   for (const log::Request& request : requests) {
     if (const auto* append = std::get_if<log::AppendRequest>(&request))
-      disk_watch_.on_posted(append->write, now.mono_us);
+      disk_watch_.on_posted(append->write, bytes_of(*append), now.mono_us);
   }
   if (requests.empty()) return std::exchange(others_, {});
   std::move(others_.begin(), others_.end(), std::back_inserter(requests));
@@ -274,7 +280,7 @@ void Persistence::finish_loading(const TimePoint& now, Outcome& outcome) {
 // --- the log
 
 void Persistence::on(log::Persisted event, const TimePoint& now, Outcome&) {
-  disk_watch_.on_answered(event.write);
+  disk_watch_.on_answered(event.write, now.mono_us);
   if (replication_ != nullptr) return replication_->on_persisted(event.write, {now.mono_us});
   while (!pending_.empty() && pending_.front().write <= event.write) {
     committed_ = pending_.front().last;

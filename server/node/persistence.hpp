@@ -47,7 +47,9 @@ class Persistence {
   }
   bool has_storage() const { return has_storage_; }
   // A lone node's entries that wait for the disk take so much memory that more should wait first.
-  bool is_pressed() const { return pending_bytes_ > kPendingBytesMax; }
+  bool is_pressed() const {
+    return pending_bytes_ + state_.journal.closed_bytes() > kPendingBytesMax;
+  }
 
   // The open turn's entries become one append. REQUIRES: no entry is open.
   void seal(const TimePoint& now);

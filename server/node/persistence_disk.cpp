@@ -45,7 +45,8 @@ void Persistence::refuse_writes(std::string error, std::string_view text, const 
 
 void Persistence::on(log::Healthy, const TimePoint& now, Outcome& outcome) {
   has_failed_ = false;
-  if (!disk_watch_.look(now.mono_us) && disk_watch_.is_stuck()) {
+  disk_watch_.look(now.mono_us);
+  if (disk_watch_.is_stuck()) {
     state_.persistence.disk_error = kStuckError;
     return;
   }

@@ -12,7 +12,7 @@ namespace holdfast::node {
 
 namespace {
 
-constexpr int kApplyReadFailuresMax = 30;  // in a row
+constexpr MonoUs kApplyReadFailuresUs = 5'000'000;
 // Of what is committed while reloading; what is more is read from the log.
 constexpr std::size_t kHeldBytesMax = std::size_t{16} << 20;
 
@@ -172,7 +172,7 @@ void Replication::on_record_saved(log::WriteNumber write, core::MonoTime now) {
 
 void Replication::on_entries_read(log::EntriesRead read, core::MonoTime now) {
   if (read.number < Reload::kNumbersFrom) {
-    if (read.number == apply_read_) note_apply_read(read.error);
+    if (read.number == apply_read_) note_apply_read(read.error, now.us);
     return step(core::LogRead{read.number, std::move(read.entries)}, now);
   }
   if (reload_ == nullptr || read.number != reload_->number()) return;
@@ -180,16 +180,17 @@ void Replication::on_entries_read(log::EntriesRead read, core::MonoTime now) {
 }
 
 // What is committed and cannot be read back cannot be shown; another member can.
-void Replication::note_apply_read(const std::string& error) {
+void Replication::note_apply_read(const std::string& error, MonoUs now) {
   if (error.empty()) {
-    apply_read_failures_ = 0;
+    apply_read_failed_.reset();
     return;
   }
-  if (++apply_read_failures_ == 1) {
+  if (!apply_read_failed_) {
+    apply_read_failed_ = now;
     outcome_.log.push_back(
         {fmt::format("the log cannot be read back: {}", error), config::LogLevel::kWarning});
   }
-  if (apply_read_failures_ == kApplyReadFailuresMax) {
+  if (now - *apply_read_failed_ >= kApplyReadFailuresUs) {
     outcome_.fatal = fmt::format(
         "the log cannot be read back: {}; `holdfast check` looks at the folder without changing it",
         error);

@@ -92,7 +92,8 @@ class Replication : public commands::Cluster {
   // Entries that wait to be persisted and committed take so much memory that more should wait
   // first.
   bool is_pressed() const {
-    return replica_ && replica_->backlog_bytes() > kBacklogsMax * replica_->config().backlog_bytes;
+    return is_primary() && replica_->backlog_bytes() + state_.journal.closed_bytes() >
+                               kBacklogsMax * replica_->config().backlog_bytes;
   }
   // Starting, or its disk was lost or cut: what it holds may be anything, or nothing.
   bool lacks_data() const {
@@ -132,7 +133,7 @@ class Replication : public commands::Cluster {
  private:
   static constexpr std::size_t kBacklogsMax = 4;
 
-  void note_apply_read(const std::string& error);
+  void note_apply_read(const std::string& error, MonoUs now);
   void carry_out(core::MonoTime now);
   void watch_commit(core::MonoTime now);
   void say_readiness(core::MonoTime now);
@@ -166,8 +167,8 @@ class Replication : public commands::Cluster {
   Numbers records_;
 
   ReadRound confirmed_round_;
-  std::uint64_t apply_read_ = 0;  // the number of the last read of what is to be applied
-  int apply_read_failures_ = 0;
+  std::uint64_t apply_read_ = 0;             // the number of the last read of what is to be applied
+  std::optional<MonoUs> apply_read_failed_;  // the first of a row
   CommitWatch commit_watch_;
   SyncCounter sync_counter_;
 

@@ -30,6 +30,7 @@ MonoUs now_us() {
 // A write on the owner's thread that took longer is the last one for a while, which doubles each
 // time that this happens, and is short again once none was slow for as long as the longest.
 constexpr MonoUs kSlowWriteUs = 2'000;
+constexpr std::uint64_t kBytesAtOnce = std::uint64_t{8} << 20;
 constexpr MonoUs kDistrustUsMin = 2'000'000;
 constexpr MonoUs kDistrustUsMax = 60'000'000;
 
@@ -83,6 +84,7 @@ struct LogThread::Shared {
   std::uint64_t carried_bytes = 0;  // of what storage has taken and not written
 
   bool wait_for_requests(std::vector<log::Request>& requests);
+  bool carry_out(std::vector<log::Request> requests, log::StorageEvents& produced);
   void publish(log::StorageEvents& produced);
 
   void note_write_now(MonoUs begun, MonoUs ended, long waits_before);  // of the owner
@@ -156,6 +158,27 @@ void LogThread::Shared::note_write_now(MonoUs begun, MonoUs ended, long waits_be
   distrust_us = std::min(2 * distrust_us, kDistrustUsMax);
 }
 
+// A slow disk is heard of on the way. True: the last one was among them.
+bool LogThread::Shared::carry_out(std::vector<log::Request> requests,
+                                  log::StorageEvents& produced) {
+  bool is_last = false;
+  std::vector<log::Request> some;
+  std::uint64_t some_bytes = 0;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    const std::uint64_t bytes = log::payload_bytes(requests[i]);
+    carried_bytes += bytes;
+    some_bytes += bytes;
+    is_last = is_last || is_stop(requests[i]);
+    some.push_back(std::move(requests[i]));
+    const bool is_end = i + 1 == requests.size();
+    if (!is_end && some_bytes < kBytesAtOnce) continue;
+    storage.handle(std::exchange(some, {}), now_us(), produced);
+    some_bytes = 0;
+    if (!is_end) publish(produced);
+  }
+  return is_last;
+}
+
 void LogThread::run(const std::shared_ptr<Shared>& shared) {
   Shared& self = *shared;
   log::StorageEvents produced;
@@ -165,11 +188,7 @@ void LogThread::run(const std::shared_ptr<Shared>& shared) {
   while (!is_last) {
     std::vector<log::Request> requests;
     if (self.wait_for_requests(requests)) {
-      for (const log::Request& request : requests) {
-        self.carried_bytes += log::payload_bytes(request);
-        is_last = is_last || is_stop(request);
-      }
-      self.storage.handle(std::move(requests), now_us(), produced);
+      is_last = self.carry_out(std::move(requests), produced);
     }
     // Also while requests never end: one block of a snapshot after each batch of them.
     const MonoUs now = now_us();

@@ -245,11 +245,14 @@ void NodeProcess::take_effects() {
 void NodeProcess::say_farewell(const TimePoint& now) {
   if (is_stopping_ || leaves_until_ != 0) return;
   leaves_until_ = now.mono_us;
-  if (node_.begin_farewell(now, kFarewellUs / 1000)) leaves_until_ += kFarewellUs;
+  if (node_.begin_farewell(now, kFarewellUs / 2000)) leaves_until_ += kFarewellUs;
 }
 
 void NodeProcess::go_on_leaving(const TimePoint& now) {
-  if (leaves_until_ != 0 && (node_.has_handed_over() || now.mono_us >= leaves_until_)) {
+  const MonoUs left_us = leaves_until_ - now.mono_us;
+  if (leaves_until_ != 0 &&
+      (node_.has_handed_over() || left_us <= 0 ||
+       !node_.begin_farewell(now, std::min(left_us, kFarewellUs / 2) / 1000))) {
     leaves_until_ = 0;
     is_stopping_ = true;
     stopping_until_ = now.mono_us + kStorageGraceUs;

@@ -85,6 +85,8 @@ WorldPlan make_plan(const Scenario& scenario, Random& random) {
   }
   config.message_bytes = static_cast<std::size_t>(between(64, 600));
   config.window_bytes = config.message_bytes * 4 * static_cast<std::size_t>(between(1, 8));
+  config.fragment_bytes = config.message_bytes;
+  config.fragments_ahead = config.window_bytes / config.message_bytes / 2;
   config.window_messages = static_cast<std::size_t>(between(2, 30));
   config.backlog_bytes = one_in(3) ? 2'000 : 200'000;
   plan.fsync_always = one_in(3);

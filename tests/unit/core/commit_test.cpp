@@ -97,13 +97,14 @@ TEST_CASE("appends are pipelined until the window is full", "[commit]") {
 
 TEST_CASE("a large entry goes in fragments and heartbeats between them", "[commit]") {
   MemberBuilder builder;
-  builder.config.message_bytes = 100;
+  builder.config.message_bytes = builder.config.fragment_bytes = 100;
   builder.config.window_bytes = 400;
+  builder.config.fragments_ahead = 2;
   Member primary = elected_primary(builder);
   const std::uint64_t before = primary->last_index().value;
   const std::string large(1'000, 'x');
   primary.submits({large});
-  CHECK(primary.count_said<wire::AppendFragment>(2) == 2);  // half of the window
+  CHECK(primary.count_said<wire::AppendFragment>(2) == 2);
   primary.passes(30);
   CHECK(primary.said<wire::Heartbeat>(2));
   for (std::uint64_t bytes = 100; bytes < 1'000; bytes += 100) {
@@ -121,8 +122,9 @@ TEST_CASE("a large entry that is not in memory any more is not read again for ev
           "[commit]") {
   MemberBuilder builder;
   builder.term(4).snapshot_at(5, 1).log_through(20, 2);
-  builder.config.message_bytes = 100;
+  builder.config.message_bytes = builder.config.fragment_bytes = 100;
   builder.config.window_bytes = 400;
+  builder.config.fragments_ahead = 2;
   builder.config.backlog_bytes = 100;
   const std::string large(1'000, 'x');
   const auto acknowledge_fragments = [](Member& primary, std::uint64_t before, std::uint64_t from,

@@ -27,7 +27,7 @@ struct SendingPrimary {
     MemberBuilder builder;
     builder.term(4).snapshot_at(100, 3).log_through(110, 3);
     builder.config.window_bytes = 400;
-    builder.config.message_bytes = 100;
+    builder.config.message_bytes = builder.config.fragment_bytes = 100;
     return elected_primary(builder);
   }
   static wire::AppendReply refused() {
@@ -87,7 +87,7 @@ TEST_CASE("blocks of a snapshot that no disk has taken are neither acknowledged 
   MemberBuilder builder;
   builder.id(2).term(4).log_through(10);
   builder.config.window_bytes = 4;
-  builder.config.message_bytes = 1;
+  builder.config.message_bytes = builder.config.fragment_bytes = 1;
   Member replica = builder.build();
   replica.hears(1, wire::Heartbeat{1, 0, {100}, {120}, {}});
   replica.holds_disk = true;
@@ -126,7 +126,7 @@ TEST_CASE("who sends more of a snapshot than is stored is not taken more of it",
   MemberBuilder builder;
   builder.id(2).term(4);
   builder.config.window_bytes = 4;
-  builder.config.message_bytes = 1;
+  builder.config.message_bytes = builder.config.fragment_bytes = 1;
   Member replica = builder.build();
   replica.hears(1, wire::Heartbeat{1, 0, {}, {}, {}});
   replica.holds_disk = true;
