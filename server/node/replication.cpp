@@ -115,6 +115,8 @@ void Replication::step(core::Happening what, core::MonoTime now) {
 }
 
 void Replication::note_primary() {
+  has_caught_up_ = has_caught_up_ || (replica_->primary().value != 0 &&
+                                      replica_->term_at(applied_) == replica_->term());
   if (is_primary()) last_primary_ = {};
   const NodeId primary = replica_->primary();
   if (is_primary() || primary.value == 0 || !connected_[primary.value - 1]) return;
@@ -448,12 +450,6 @@ bool Replication::may_read(MonoUs now) const {
   if (!replica_ || is_reloading()) return false;
   if (state_.options.cluster.reads == config::Reads::kQuorum) return replica_->is_serving();
   return replica_->lease_holds({now}) || HF_BUG(kReadWithoutLease);
-}
-
-bool Replication::has_caught_up() {
-  has_caught_up_ = has_caught_up_ || (replica_ && replica_->primary().value != 0 &&
-                                      replica_->term_at(applied_) == replica_->term());
-  return has_caught_up_;
 }
 
 }  // namespace holdfast::node

@@ -88,7 +88,7 @@ class Replication : public commands::Cluster {
   bool may_read(MonoUs now) const;
   // What this member shows is of the present: it has applied something of a primary that it
   // follows, or followed. A restarted member is at its snapshot, which may be empty, until then.
-  bool has_caught_up();
+  bool has_caught_up() const { return has_caught_up_; }
   // Entries that wait to be persisted and committed take so much memory that more should wait
   // first.
   bool is_pressed() const {
