@@ -62,6 +62,21 @@ TEST_CASE("what was retired is freed once its log index is committed, and not be
   CHECK(ring.empty());
 }
 
+TEST_CASE("what is released waits for no commitment, what comes behind it does", "[retire]") {
+  EntryHeap heap;
+  RetireRing ring(heap);
+  for (int i = 0; i < 10; ++i) ring.retire(LogIndex{1'000'000}, string_entry(heap, "key"));
+  const std::size_t one = heap.used_bytes() / 10;
+  ring.release_all();
+  ring.retire(LogIndex{5}, string_entry(heap, "key"));
+  CHECK(ring.free_slice(LogIndex{4}, 3));  // there is more to free
+  CHECK(heap.used_bytes() == 8 * one);
+  CHECK_FALSE(ring.free_slice(LogIndex{4}, 1000));
+  CHECK(heap.used_bytes() == one);
+  CHECK_FALSE(ring.free_slice(LogIndex{5}, 1000));
+  CHECK(ring.empty());
+}
+
 TEST_CASE("a slice frees no more than its units", "[retire]") {
   EntryHeap heap;
   RetireRing ring(heap);
