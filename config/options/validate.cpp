@@ -9,6 +9,13 @@
 
 namespace holdfast::config {
 
+std::string bind_host(std::string_view address) {
+  if (address.starts_with('-')) address.remove_prefix(1);
+  if (address == "*") return "0.0.0.0";
+  if (address == "::*") return "::";
+  return std::string(address);
+}
+
 bool is_loopback(std::string_view address) {
   if (address.starts_with('-')) address.remove_prefix(1);
   if (equals_ignoring_case(address, "localhost") || address == "::1") return true;

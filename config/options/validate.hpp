@@ -20,6 +20,9 @@ tl::expected<void, Violation> validate(const Options& options);
 // What is allowed but may not be meant, for the log of a start. REQUIRES: `options` are valid.
 std::vector<std::string> warnings(const Options& options);
 
+// The host of an address as in server.bind: without a leading '-', and "*" as the address it means.
+std::string bind_host(std::string_view address);
+
 // True when only this machine can reach `address` (as in server.bind, a leading '-' is passed
 // over).
 bool is_loopback(std::string_view address);

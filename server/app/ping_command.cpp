@@ -18,6 +18,7 @@
 
 #include "base/result.hpp"
 #include "base/text.hpp"
+#include "config/options/validate.hpp"
 
 namespace holdfast::app {
 
@@ -31,9 +32,7 @@ constexpr std::chrono::milliseconds kAnswerMax{2000};
 constexpr std::size_t kLineBytesMax = 512;
 
 // What connects to an address that is listened on: one that stands for all is none to go to.
-Result<Endpoint> endpoint_of(asio::io_context& io, std::string host, std::int64_t port) {
-  if (host == "*") host = "0.0.0.0";
-  if (host == "::*") host = "::";
+Result<Endpoint> endpoint_of(asio::io_context& io, const std::string& host, std::int64_t port) {
   std::error_code error;
   const auto found = tcp::resolver(io).resolve(host, std::to_string(port), error);
   if (error) return fail(fmt::format("cannot resolve it: {}", error.message()));
@@ -100,7 +99,7 @@ int run_ping(const config::Options& options) {
   const std::int64_t port = is_member ? options.cluster.self().port : options.server.port;
   if (port != 0) {
     for (const std::string& written : options.server.bind) {
-      const std::string host = written.starts_with('-') ? written.substr(1) : written;
+      const std::string host = config::bind_host(written);
       if (answers(fmt::format("{} port {}", host, port), endpoint_of(io, host, port))) return 0;
     }
   }

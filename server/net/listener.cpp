@@ -13,6 +13,7 @@
 #include <string_view>
 #include <utility>
 
+#include "config/options/validate.hpp"
 #include "server/net/clock.hpp"
 
 namespace holdfast::net {
@@ -89,9 +90,7 @@ Result<void> Server::listen() {
 
 Result<void> Server::listen_tcp(const std::string& address, std::uint16_t port) {
   std::error_code error;
-  std::string host = address;
-  if (host == "*") host = "0.0.0.0";
-  if (host == "::*") host = "::";
+  const std::string host = config::bind_host(address);
   asio::ip::tcp::resolver resolver(io_);
   const auto found =
       resolver.resolve(host, std::to_string(port), asio::ip::resolver_base::passive, error);

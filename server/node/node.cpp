@@ -192,18 +192,15 @@ void Node::refuse(Client& client, const CommandSpec* spec, std::string_view erro
 bool Node::must_wait(const Client& client, const CommandSpec& spec, UnixMs now) const {
   switch (state_.pause.at(now)) {
     case commands::PauseMode::kNone:
-      return false;
+      if (!is_pressed()) return false;
+      break;
     case commands::PauseMode::kAll:
       return true;
     case commands::PauseMode::kWrites:
       break;
   }
-  if (client.transaction.active && spec.name == "exec") {
-    const auto& queue = client.transaction.queue;
-    return std::any_of(queue.begin(), queue.end(),
-                       [](const auto& queued) { return writes_data(*queued.spec); });
-  }
-  return !client.transaction.active && writes_data(spec);
+  if (client.transaction.active && !is_exec(spec)) return false;
+  return any_of(client, spec, writes_data);
 }
 
 Step Node::dispatch(Client& client, const TimePoint& now) {
@@ -230,8 +227,7 @@ Step Node::dispatch(Client& client, const TimePoint& now) {
     return Step::kRan;
   }
   if (refused_for_role(client, *spec) || refused_for_state(client, *spec)) return Step::kRan;
-  if (awaits_lease(client, *spec, now.mono_us) ||
-      (is_pressed() && any_of(client, *spec, writes_data))) {
+  if (awaits_lease(client, *spec, now.mono_us)) {
     client.held = true;
     return Step::kHeld;
   }

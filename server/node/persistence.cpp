@@ -8,6 +8,7 @@
 
 #include "base/check.hpp"
 #include "replication/log/fsync_mode.hpp"
+#include "replication/log/storage_requests.hpp"
 #include "server/node/folder_owner.hpp"
 
 namespace holdfast::node {
@@ -22,12 +23,6 @@ constexpr MonoUs kRetrySnapshotUs = 5'000'000;
 constexpr std::size_t kTailBytesMax = std::size_t{8} << 20;
 // A log in memory may grow by half of what the data takes, and by so much whatever that is.
 constexpr std::uint64_t kMemoryLogBytesMin = std::uint64_t{32} << 20;
-
-std::uint64_t bytes_of(const log::AppendRequest& append) {
-  std::uint64_t bytes = 0;
-  for (const log::Entry& entry : append.entries) bytes += entry.payload.size();
-  return bytes;
-}
 
 }  // namespace
 
@@ -78,7 +73,7 @@ std::vector<log::Request> Persistence::take_requests(const TimePoint& now) {
   }
   for (const log::Request& request : requests) {
     if (const auto* append = std::get_if<log::AppendRequest>(&request))
-      disk_watch_.on_posted(append->write, bytes_of(*append), now.mono_us);
+      disk_watch_.on_posted(append->write, log::payload_bytes(request), now.mono_us);
   }
   if (requests.empty()) return std::exchange(others_, {});
   std::move(others_.begin(), others_.end(), std::back_inserter(requests));

@@ -265,9 +265,8 @@ void Replication::carry_out(core::MonoTime now) {
   if (effects_.transfer) {
     is_handing_over_ = false;
     if (*effects_.transfer == core::TransferOutcome::kFailed) {
-      outcome_.log.push_back({is_leaving_ ? "hand-over failed: nobody else is primary yet"
-                                          : "hand-over failed: this member goes on as primary",
-                              config::LogLevel::kWarning});
+      outcome_.log.push_back(
+          {"hand-over failed: this member is still primary", config::LogLevel::kWarning});
     }
   }
   for (const core::ReadOutcome& read : effects_.reads)

@@ -194,7 +194,6 @@ class Replication : public commands::Cluster {
   bool asked_generation_ = false;
   bool is_said_to_be_ready_ = true;
   bool is_handing_over_ = false;
-  bool is_leaving_ = false;      // the process is about to end
   std::vector<bool> connected_;  // of member 1, 2, ...
   std::vector<MonoUs> heard_;
   NodeId last_primary_;  // other than this member

@@ -128,7 +128,7 @@ bool Replication::begin_farewell(core::Duration timeout, core::MonoTime now) {
   if (!is_primary() || is_handing_over_ ||
       std::find(connected_.begin(), connected_.end(), true) == connected_.end())
     return is_handing_over_;
-  is_handing_over_ = is_leaving_ = true;
+  is_handing_over_ = true;
   step(core::TransferRequested{{}, timeout}, now);
   return is_handing_over_;
 }

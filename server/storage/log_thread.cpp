@@ -27,10 +27,12 @@ MonoUs now_us() {
       .count();
 }
 
+// Of requests between two answers.
+constexpr std::uint64_t kBytesAtOnce = std::uint64_t{8} << 20;
+
 // A write on the owner's thread that took longer is the last one for a while, which doubles each
 // time that this happens, and is short again once none was slow for as long as the longest.
 constexpr MonoUs kSlowWriteUs = 2'000;
-constexpr std::uint64_t kBytesAtOnce = std::uint64_t{8} << 20;
 constexpr MonoUs kDistrustUsMin = 2'000'000;
 constexpr MonoUs kDistrustUsMax = 60'000'000;
 

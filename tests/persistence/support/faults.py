@@ -67,20 +67,24 @@ def born_failing(member, *faults, path=None):
 # --- small and read-only volumes
 
 @contextlib.contextmanager
-def tmpfs(place, size):
-    """A volume of its own, `size` as in 8m."""
+def _mounted(place, *words):
     if os.geteuid() != 0:
         pytest.skip("only root can mount")
     place = pathlib.Path(place)
     place.mkdir(parents=True, exist_ok=True)
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "holdfast-test", str(place)], capture_output=True, text=True)
+    made = subprocess.run(["mount", *words, str(place)], capture_output=True, text=True)
     if made.returncode != 0:
-        pytest.skip(f"cannot mount a tmpfs here: {made.stderr.strip()}")
+        pytest.skip(f"cannot mount here: {made.stderr.strip()}")
     try:
         yield place
     finally:
         wait_until(lambda: subprocess.run(["umount", str(place)], capture_output=True).returncode == 0, 10, step_s=0.1,
                    what=f"umount {place}")
+
+
+def tmpfs(place, size):
+    """A volume of its own, `size` as in 8m."""
+    return _mounted(place, "-t", "tmpfs", "-o", f"size={size}", "holdfast-test")
 
 
 @contextlib.contextmanager
@@ -96,24 +100,14 @@ def frozen(place):
 @contextlib.contextmanager
 def freezable(place, megabytes):
     """A volume of its own that can be frozen: ext4 in a file beside it."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount")
-    place = pathlib.Path(place)
-    place.mkdir(parents=True, exist_ok=True)
-    image = place.with_name(place.name + ".img")
+    image = pathlib.Path(place).with_suffix(".img")
     with open(image, "wb") as file:
         file.truncate(megabytes << 20)
     subprocess.run(["mkfs.ext4", "-q", str(image)], check=True)
-    made = subprocess.run(["mount", "-o", "loop", str(image), str(place)], capture_output=True, text=True)
-    if made.returncode != 0:
-        pytest.skip(f"cannot mount a file here: {made.stderr.strip()}")
-    try:
-        (place / "lost+found").rmdir()
-        yield place
-    finally:
-        wait_until(lambda: subprocess.run(["umount", str(place)], capture_output=True).returncode == 0, 10, step_s=0.1,
-                   what=f"umount {place}")
-        image.unlink()
+    with _mounted(place, "-o", "loop", str(image)) as mounted:
+        (mounted / "lost+found").rmdir()
+        yield mounted
+    image.unlink()
 
 
 def remount(place, how):
