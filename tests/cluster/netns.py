@@ -90,6 +90,12 @@ class Network:
                  for pair in itertools.product(one_side, other_side) for one, other in (pair, pair[::-1])]
         self._nft("".join(rules))
 
+    def limit(self, host, bytes_per_second):
+        """From now on what the host sends, and what it is sent, passes up to this rate each; frames beyond it are dropped.
+        What was not sent in the last second may be made up for."""
+        bound = f"ether type ip limit rate over {bytes_per_second} bytes/second drop"
+        self._nft("".join(f'add rule bridge faults forward {way} "to-{host}" {bound}\n' for way in ("iifname", "oifname")))
+
     def heal(self):
         self._nft("flush chain bridge faults forward\n")
 

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -181,6 +182,22 @@ def syns_seen(network, host):
     done = subprocess.run([*network.words(host), "cat", "/proc/net/snmp"], capture_output=True, text=True, check=True)
     names, values = (line.split() for line in done.stdout.splitlines() if line.startswith("Tcp:"))
     return int(dict(zip(names[1:], values[1:]))["InSegs"])
+
+
+def test_a_limited_host_is_sent_no_more_than_said(network):
+    rate = 1_000_000
+    network.limit("b", rate)
+    with network.inside("b"):
+        listener = socket.create_server((network.address("b"), 7001))
+    with network.inside("a"):
+        sender = socket.create_connection((network.address("b"), 7001), timeout=60)
+    receiver = listener.accept()[0]
+    with listener, sender, receiver:
+        threading.Thread(target=sender.sendall, args=(bytes(5 * rate),), daemon=True).start()
+        begin, left = time.monotonic(), 5 * rate
+        while left > 0:
+            left -= len(receiver.recv(65536))
+        assert time.monotonic() - begin > 3
 
 
 def test_hosts_do_not_see_the_machine_s_network(network):

@@ -1,5 +1,6 @@
 """Restarts of all, one after the other, and with empty disks, under load."""
 
+import re
 import signal
 
 import pytest
@@ -52,6 +53,24 @@ def test_a_rolling_restart_with_sigterm(new_cluster, new_load, report):
         node.spawn()
         cluster.wait_settled()
     report(verify(cluster, load))
+
+
+def test_a_planned_end_asks_another_member_when_the_first_is_silent(new_cluster):
+    """A primary that is told to end gives the first a second, then asks the other; that one is primary before the end."""
+    cluster = new_cluster()
+    primary = cluster.start()
+    assert primary.call("SET", "k", "v") == "OK"
+    cluster.wait_equal()
+    silent, other = cluster.others(primary)  # of equals, who is listed first is asked first
+    silent.pause()
+    assert primary.stop() == 0, primary.log()[-3000:]
+    asked = re.findall(r"handed over to=(\d+)", primary.log())
+    assert asked[-1] == str(cluster.nodes.index(other) + 1), primary.log()[-3000:]
+    begun = re.findall(r"hand-over begins target=(\d+)", primary.log())
+    assert begun == [str(cluster.nodes.index(node) + 1) for node in (silent, other)], primary.log()[-3000:]
+    assert "hand-over ended" in primary.log(), primary.log()[-3000:]
+    silent.resume()
+    assert cluster.wait_primary([silent, other]).call("GET", "k") == b"v"
 
 
 def test_one_node_after_the_other_loses_its_disk(new_cluster, new_load, report):
