@@ -112,7 +112,12 @@ void Replica::on_append_reply(PeerProgress& peer, const wire::AppendReply& reply
   if (peer.feed == Feed::kSnapshot) return;
   if (reply.hint_index < peer.match) {
     // From before they agreed, and late; or the peer has discarded what it had, and says so.
-    if (reply.claim == wire::Claim::kSound) return;
+    if (reply.claim == wire::Claim::kSound) {
+      // Or the probe lies behind what it has acknowledged since, and it knows that by a snapshot.
+      if (peer.feed == Feed::kProbe && peer.next <= peer.match)
+        peer.to_probe({peer.match.value + 1});
+      return;
+    }
     peer.match = reply.hint_index;
   }
   // An answer to another probe than the last one is late, or a double.

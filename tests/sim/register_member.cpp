@@ -24,7 +24,10 @@ void RegisterMember::start() {
     around_.trace(around_.machine.number(), in_doubt ? "restarts, tail in doubt" : "restarts");
   log_disk_.sync_found();
   const bool is_there = disk.is_there;
-  disk.record.boot_id = boot;  // reaches the disk with the first record that is saved
+  // Both at once and before anything else, as log::MemberRecord does: killed now, it recovers
+  // still.
+  disk.record.boot_id = boot;
+  disk.record.recovering |= in_doubt;
   auto process = std::make_unique<RegisterNode>(around_, disks_, config_, in_doubt,
                                                 around_.machine.clock().now());
   disk.is_there = is_there;

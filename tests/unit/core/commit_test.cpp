@@ -253,6 +253,31 @@ TEST_CASE("what a peer lost on the way is sent again", "[commit]") {
   CHECK(primary.said<AppendEntries>(2)->entries.size() == 2);
 }
 
+// Simulator, registers, seed 117658: the peer refused every probe, for as long as the link held.
+TEST_CASE("a peer that knows the place of a late probe by its snapshot only is not stuck",
+          "[commit]") {
+  Member primary = elected_primary();
+  const std::uint64_t first = primary->last_index().value;
+  primary.hears(2, acknowledged(first));
+  primary.submits({"a", "b"});
+  primary.passes(30);  // a heartbeat is sent behind both
+  const std::uint64_t round = primary.said<wire::Heartbeat>(2)->round;
+  primary.forget();
+  // It overtook them: the peer is asked from there.
+  primary.hears(2, wire::HeartbeatReply{round, {first}, {first}, wire::Claim::kSound, false});
+  REQUIRE(primary.said<AppendEntries>(2)->prev_index == LogIndex{first});
+  primary.hears(2,
+                wire::HeartbeatReply{round, {first + 2}, {first + 2}, wire::Claim::kSound, false});
+  // It has taken a snapshot meanwhile, and knows what is before it by no entry.
+  AppendReply refusal{false, {first}, {}, {first + 1}, {1}, 0, wire::Claim::kSound};
+  primary.hears(2, refusal);
+  REQUIRE(primary.said<AppendEntries>(2)->prev_index == LogIndex{first + 2});
+  primary.hears(2, acknowledged(first + 2));
+  primary.submits({"c"});
+  CHECK(primary.said<AppendEntries>(2)->prev_index == LogIndex{first + 2});
+  CHECK(primary.said<AppendEntries>(2)->entries.size() == 1);
+}
+
 TEST_CASE("a deposed primary reports from where what it applied is void", "[commit]") {
   Member primary = elected_primary();
   const std::uint64_t before = primary->commit_index().value;
