@@ -33,7 +33,7 @@ struct Tuning {
   std::size_t window_messages = 256;
   // Of entries in one message; an entry with a larger payload goes in fragments.
   std::size_t message_bytes = std::size_t{1} << 20;
-  std::size_t fragment_bytes = std::size_t{256} << 10;
+  std::size_t fragment_bytes = std::size_t{64} << 10;
   std::size_t fragments_ahead = 4;  // of their acknowledgements
   std::uint64_t entry_bytes_max = std::uint64_t{1} << 32;
 };
